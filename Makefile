@@ -1,0 +1,34 @@
+.PHONY: demo test check bench types eval
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/ready: .venv/installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+types: .types/tracehound
+
+.types/tracehound:
+	mkdir -p .types && ln -sfn .. $@
+
+demo: .venv/installed
+	$(BIN)/tracehound ask "show me lateral movement from WS-042 in the last day"
+
+check: .venv/ready .types/tracehound
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+bench: .venv/ready
+	$(BIN)/python -m tracehound.evals.bench

@@ -1,0 +1,36 @@
+"""A normalised event: one vendor row in the vocabulary's words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..languages.query import Platform
+from ..languages.vocabulary import EventClass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row, normalised. `evidence` names the row in the case; `fields` holds flat vocabulary attributes.
+
+    `time` is the resolved UTC time and repeats `fields["time"]` (ISO text there). `host` is the short host name in
+    upper case as written by the vendor without its domain, `user` the account without its domain.
+    """
+
+    evidence: str
+    platform: Platform
+    collection: str
+    event_class: EventClass
+    time: datetime | None
+    host: str | None
+    user: str | None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """The value of an attribute, or None."""
+        return self.fields.get(name)
+
+    def text(self, name: str) -> str:
+        """The value of an attribute as text, empty when it is not there."""
+        value = self.fields.get(name)
+        return "" if value is None else str(value)

@@ -1,0 +1,257 @@
+"""The hunt library as typed objects. Its data lives in `knowledge/hunts/*.yaml`; analysts add their own folders.
+
+A hunt is one or more searches with parameters, pivots, ATT&CK ids, example questions, what it cannot see and the
+benign explanations to rule out. A hunt's searches also serve as labels: an event that meets a search's condition is an
+instance of that behaviour, wherever the event came from.
+
+    id: lateral-movement.remote-service
+    title: Remote service execution (PsExec and its kin)
+    domain: endpoint                     # endpoint, identity, email, cloud
+    techniques: [T1021.002, T1569.002]
+    tags: [psexec, smbexec, lateral movement]
+    questions: ["show me lateral movement from {host}", "who ran psexec on {host}"]
+    parameters:                          # type is an entity type; optional unless `required: true`
+      host: {type: host}
+    searches:
+      - id: service-created
+        class: service_activity
+        signal: strong                   # strong: wrong by itself; medium: wrong in company; context; inventory
+        says: Service installed remotely # noun phrase shown with the event
+        techniques: [T1543.003]          # the hunt's, when left out
+        where:
+          all:
+            - {field: device.hostname, eq: $host}       # dropped when the parameter has no value
+            - {field: service.name, contains: [PSEXESVC, remcom]}
+            - not: {field: service.cmd_line, startswith: 'C:\\Windows\\System32\\svchost'}
+    pivots: [lateral-movement.on-target] # hunts that follow when this one finds something
+    blind: ["Hosts without an EDR sensor"]
+    benign: ["Administrators patch with PsExec from a known workstation"]
+    runbooks: [lateral-movement]
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..knowledge.errors import ContentError, UsageError
+from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, Scalar
+from .languages.vocabulary import ATTRIBUTES, EventClass
+
+Signal = Literal["strong", "medium", "context", "inventory"]
+Domain = Literal["endpoint", "identity", "email", "cloud"]
+ParameterType = Literal[
+    "host",
+    "user",
+    "ip",
+    "domain",
+    "url",
+    "hash",
+    "file",
+    "process",
+    "service",
+    "cve",
+    "email",
+    "alert",
+    "app",
+    "text",
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parameter(_Frozen):
+    """One slot of a hunt."""
+
+    type: ParameterType
+    required: bool = False
+    default: Scalar | None = None
+    about: str = ""
+
+
+class HuntSearch(_Frozen):
+    """One search of a hunt, with `$parameter` values not yet filled."""
+
+    id: str
+    event_class: EventClass = Field(validation_alias="class", serialization_alias="class")
+    where: Expression | None = None
+    signal: Signal = "medium"
+    says: str = ""
+    techniques: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Parameters without which this search does not run (and does not label)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Hunt(_Frozen):
+    """One entry of the hunt library."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+$")
+    title: str
+    domain: Domain
+    about: str = ""
+    techniques: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    questions: tuple[str, ...] = Field(min_length=1)
+    parameters: Mapping[str, Parameter] = Field(default_factory=dict)
+    searches: tuple[HuntSearch, ...] = Field(min_length=1)
+    pivots: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
+    benign: tuple[str, ...] = ()
+    runbooks: tuple[str, ...] = ()
+    source: str = ""
+    """File it came from."""
+
+
+def read_hunts(path: Path) -> list[Hunt]:
+    """Read one YAML file: a hunt, or a list of hunts under `hunts`.
+
+    Raises:
+        ContentError: names file, line and what is wrong.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        raise ContentError(str(path), mark.line + 1 if mark else None, f"not YAML: {exc}") from exc
+    if not isinstance(content, dict) or node is None:
+        raise ContentError(str(path), 1, "a hunt file is a mapping: one hunt, or `hunts:` with a list")
+    entries, nodes = [content], [node]
+    if "hunts" in content:
+        entries = content["hunts"]
+        nodes = next(value for key, value in node.value if key.value == "hunts").value
+    return [_read_hunt(entry, entry_node, path) for entry, entry_node in zip(entries, nodes, strict=True)]
+
+
+def _read_hunt(entry: dict[str, Any], node: yaml.Node, path: Path) -> Hunt:
+    try:
+        searches = []
+        for search in entry.get("searches", ()):
+            where = search.get("where")
+            searches.append({**search, "where": None if where is None else parse_expression(where)})
+        hunt = Hunt.model_validate({**entry, "searches": searches, "source": str(path)})
+        _cross_check(hunt)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        line = _line_of(node, first["loc"])
+        raise ContentError(str(path), line, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    except ValueError as exc:
+        raise ContentError(str(path), node.start_mark.line + 1, f"{entry.get('id', 'hunt')}: {exc}") from exc
+    return hunt
+
+
+def _cross_check(hunt: Hunt) -> None:
+    for search in hunt.searches:
+        for condition in _conditions(search.where):
+            if condition.field not in ATTRIBUTES[search.event_class]:
+                raise ValueError(
+                    f"search {search.id}: {search.event_class} has no attribute {condition.field!r}"
+                )
+            for value in condition.values:
+                if isinstance(value, str) and value.startswith("$") and value[1:] not in hunt.parameters:
+                    raise ValueError(f"search {search.id}: parameter {value} is not declared")
+        for need in search.needs:
+            if need not in hunt.parameters:
+                raise ValueError(f"search {search.id}: needs {need}, which is not declared")
+
+
+def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next((value for key, value in node.value if key.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = node.value[part]
+        else:
+            found = None
+        if found is None:
+            break
+        node = found
+    return int(node.start_mark.line) + 1
+
+
+def parse_expression(data: Mapping[str, Any]) -> Expression:
+    """Read the short YAML form of an expression.
+
+    `{all: [...]}`, `{any: [...]}`, `{not: {...}}`, `{field: name, <operator>: value or list}`; `exists: true`.
+
+    Raises:
+        ValueError: the form is none of these.
+    """
+    if not isinstance(data, Mapping):
+        raise ValueError(f"expected a mapping, found {data!r}")
+    if "all" in data:
+        return All(of=tuple(parse_expression(part) for part in data["all"]))
+    if "any" in data:
+        return AnyOf(of=tuple(parse_expression(part) for part in data["any"]))
+    if "not" in data:
+        return Not(of=parse_expression(data["not"]))
+    operators = [key for key in data if key != "field"]
+    if "field" not in data or len(operators) != 1:
+        raise ValueError(f"a condition has `field` and one operator, found {sorted(data)}")
+    try:
+        operator = Operator(operators[0])
+    except ValueError:
+        raise ValueError(f"unknown operator {operators[0]!r}; one of {', '.join(Operator)}") from None
+    value = data[operators[0]]
+    if operator is Operator.EXISTS:
+        condition = Condition(field=data["field"], op=operator)
+        return condition if value else Not(of=condition)
+    values = tuple(value) if isinstance(value, list) else (value,)
+    return Condition(field=data["field"], op=operator, values=values)
+
+
+def bind(expression: Expression | None, values: Mapping[str, Sequence[Scalar]]) -> Expression | None:
+    """Fill `$parameters`; a condition whose parameter has no value is left out.
+
+    Returns:
+        The filled expression, or None when nothing is left of it.
+    """
+    match expression:
+        case None:
+            return None
+        case Condition(values=found):
+            if not any(isinstance(value, str) and value.startswith("$") for value in found):
+                return expression
+            filled: list[Scalar] = []
+            for value in found:
+                if isinstance(value, str) and value.startswith("$"):
+                    filled.extend(values.get(value[1:], ()))
+                else:
+                    filled.append(value)
+            return expression.model_copy(update={"values": tuple(filled)}) if filled else None
+        case Not(of=part):
+            inner = bind(part, values)
+            return None if inner is None else Not(of=inner)
+        case All(of=parts) | AnyOf(of=parts):
+            kept = tuple(inner for part in parts if (inner := bind(part, values)) is not None)
+            if not kept:
+                return None
+            return kept[0] if len(kept) == 1 else type(expression)(of=kept)
+
+
+def check_parameters(hunt: Hunt, values: Mapping[str, Sequence[Scalar]]) -> None:
+    """Refuse unknown parameters and missing required ones.
+
+    Raises:
+        UsageError: names the parameter and what the hunt takes.
+    """
+    takes = ", ".join(hunt.parameters) or "no parameters"
+    for name in values:
+        if name not in hunt.parameters:
+            raise UsageError(f"hunt {hunt.id} has no parameter {name!r}; it takes {takes}")
+    for name, parameter in hunt.parameters.items():
+        if parameter.required and not values.get(name):
+            raise UsageError(f"hunt {hunt.id} needs {name} ({parameter.type}): --set {name}=...")
+
+
+def _conditions(expression: Expression | None) -> list[Condition]:
+    from .languages.search import conditions
+
+    return list(conditions(expression))
