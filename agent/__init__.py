@@ -1,0 +1,1 @@
+"""The copilot as other programs hold it."""

@@ -1,0 +1,1 @@
+"""Cases, scorers and the harness that measures the copilot."""

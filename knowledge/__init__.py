@@ -1,0 +1,1 @@
+"""Runbooks, hunts, ATT&CK names, and text retrieval over them."""

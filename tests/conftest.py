@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,13 @@ def closed_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty TRACEHOUND_HOME, and no other TRACEHOUND_* or OPENAI_* setting of the machine."""
     for name in list(os.environ):
         if name.startswith(("TRACEHOUND_", "OPENAI_")) and name != "TRACEHOUND_CORPORA":
             monkeypatch.delenv(name)
     monkeypatch.setenv("TRACEHOUND_HOME", str(tmp_path / "home"))
-    yield tmp_path / "home"
+    return tmp_path / "home"
 
 
 @pytest.fixture(scope="session")

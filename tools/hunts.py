@@ -1,4 +1,4 @@
-"""The hunt library as typed objects. Its data lives in `knowledge/hunts/*.yaml`; analysts add their own folders.
+r"""The hunt library as typed objects. Its data lives in `knowledge/hunts/*.yaml`; analysts add their own folders.
 
 A hunt is one or more searches with parameters, pivots, ATT&CK ids, example questions, what it cannot see and the
 benign explanations to rule out. A hunt's searches also serve as labels: an event that meets a search's condition is an
@@ -151,9 +151,7 @@ def _cross_check(hunt: Hunt) -> None:
     for search in hunt.searches:
         for condition in _conditions(search.where):
             if condition.field not in ATTRIBUTES[search.event_class]:
-                raise ValueError(
-                    f"search {search.id}: {search.event_class} has no attribute {condition.field!r}"
-                )
+                raise ValueError(f"search {search.id}: {search.event_class} has no attribute {condition.field!r}")
             for value in condition.values:
                 if isinstance(value, str) and value.startswith("$") and value[1:] not in hunt.parameters:
                     raise ValueError(f"search {search.id}: parameter {value} is not declared")

@@ -1,0 +1,1 @@
+"""The lab: telemetry, scenario, importers, and the vendors' APIs over them."""

@@ -1,0 +1,1 @@
+"""The case: evidence, normalised events, stories, claims and their verification, exports."""

@@ -1,0 +1,1 @@
+"""The query languages: check, compile, print. Useful without the rest of Tracehound."""

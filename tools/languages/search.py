@@ -1,4 +1,4 @@
-"""The typed question that stands between an analyst's words and the vendors' languages.
+r"""The typed question that stands between an analyst's words and the vendors' languages.
 
 A `Search` asks for events of one class whose attributes meet a condition within a UTC window. Attributes are
 OCSF-style dotted names (`ATTRIBUTES` lists them for each class). All string comparisons ignore case: that is what an

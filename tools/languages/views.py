@@ -137,19 +137,19 @@ def narrow(search: Search, view: View) -> tuple[Expression | bool | None, tuple[
                 inner = reduce(part)
                 return (not inner) if isinstance(inner, bool) else Not(of=inner)
             case All(of=parts):
-                kept = [inner for part in parts if (inner := reduce(part)) is not True]
-                if any(inner is False for inner in kept):
+                reduced = [reduce(part) for part in parts]
+                if any(inner is False for inner in reduced):
                     return False
-                rest = tuple(inner for inner in kept if not isinstance(inner, bool))
+                rest = tuple(inner for inner in reduced if not isinstance(inner, bool))
                 return True if not rest else rest[0] if len(rest) == 1 else All(of=rest)
             case AnyOf(of=parts):
-                kept = [inner for part in parts if (inner := reduce(part)) is not False]
-                if any(inner is True for inner in kept):
+                reduced = [reduce(part) for part in parts]
+                if any(inner is True for inner in reduced):
                     return True
-                rest = tuple(inner for inner in kept if not isinstance(inner, bool))
+                rest = tuple(inner for inner in reduced if not isinstance(inner, bool))
                 return False if not rest else rest[0] if len(rest) == 1 else AnyOf(of=rest)
 
     if search.where is None:
         return None, ()
-    reduced = reduce(search.where)
-    return (None if reduced is True else reduced), tuple(missing)
+    whole = reduce(search.where)
+    return (None if whole is True else whole), tuple(missing)

@@ -1,0 +1,1 @@
+"""Authority: actions, approvals, policy, audit trail, executor."""

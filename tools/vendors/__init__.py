@@ -1,0 +1,1 @@
+"""One async client per vendor over one shared transport."""

@@ -107,7 +107,7 @@ class Responder(Protocol):
 
 @dataclass(frozen=True)
 class Estate:
-    """The connected vendors and the clock that \"now\" means."""
+    r"""The connected vendors and the clock that \"now\" means."""
 
     kind: Literal["lab", "live"]
     readers: Sequence[Reader]

@@ -1,0 +1,1 @@
+"""CQL, the language of Falcon's raw events."""

@@ -1,0 +1,1 @@
+"""FQL, the filter language of Falcon's entity APIs."""

@@ -1,0 +1,1 @@
+"""KQL, the language of Microsoft Sentinel and Defender."""
