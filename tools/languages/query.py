@@ -18,7 +18,7 @@ class Platform(StrEnum):
 
 
 class Language(StrEnum):
-    """Language of a query's text. `REST`: a vendor's list endpoint with typed parameters (SentinelOne threats, agents)."""
+    """Language of a query's text; `REST` is a vendor's list endpoint with typed parameters (SentinelOne threats)."""
 
     FQL = "fql"
     CQL = "cql"
