@@ -1,0 +1,290 @@
+"""Links between happenings: facts that code can check, each of one kind.
+
+process   one launched the other, or both are acts of the same process
+file      one wrote the file that the other runs or opens
+remote    a connection or logon from one host, and what it set off on the other
+service   a service, its registry key, and the process that it starts
+session   what an account ran on a host after it logged on there from elsewhere
+account   one account acting from one host at one time
+failure   the same failed logons, seen by the host and by the domain controller
+address   the same rare outside address
+origin    a host that was already taken over, and a logon that came from it
+finding   an alert and what it is about
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from ..languages.vocabulary import EventClass
+from .story_facts import (
+    CLOCK_SLACK,
+    HUB_PROCESSES,
+    Directory,
+    Happening,
+    ProcessTable,
+    base_name,
+    is_public,
+)
+
+REMOTE_HOSTS_OF_CODE = frozenset({"wsmprovhost.exe", "wmiprvse.exe", "psexesvc.exe", "winrshost.exe", "mmc.exe"})
+"""Processes that run what another host asks for."""
+
+REMOTE_PORTS = frozenset({"135", "139", "445", "3389", "5985", "5986", "22"})
+DYNAMIC_PORTS = range(49152, 65536)
+
+REMOTE_EFFECT = timedelta(seconds=20)
+"""Within this time of a connection its effect on the other host begins."""
+SERVICE_START = timedelta(minutes=2)
+SESSION_REACH = timedelta(hours=8)
+ACCOUNT_REACH = timedelta(minutes=10)
+ORIGIN_REACH = timedelta(hours=24)
+RARE_HOSTS = 3
+"""An outside address contacted by more hosts than this links nothing."""
+
+MEDIUM, STRONG = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A fact that ties two happenings; `left` and `right` are their indexes."""
+
+    left: int
+    right: int
+    kind: str
+
+
+def link(happenings: Sequence[Happening], directory: Directory) -> list[Link]:
+    """Every link between the happenings."""
+    table = ProcessTable(happenings)
+    sources = (
+        _process_links(happenings, table),
+        _file_links(happenings),
+        _remote_links(happenings, directory),
+        _service_links(happenings),
+        _session_links(happenings, directory),
+        _account_links(happenings, directory),
+        _failure_links(happenings),
+        _address_links(happenings),
+        _finding_links(happenings, table),
+    )
+    return [found for source in sources for found in source]
+
+
+def _process_links(happenings: Sequence[Happening], table: ProcessTable) -> Iterator[Link]:
+    orphans: dict[tuple[str, str, str], list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.event_class in (EventClass.DEVICE, EventClass.VULNERABILITY) or not happening.actor:
+            continue
+        if happening.actor in HUB_PROCESSES:
+            continue
+        launch = table.actor_of(happening)
+        if launch is not None:
+            yield Link(launch.index, happening.index, "process")
+        else:
+            orphans[happening.host, happening.actor, happening.text("actor.process.pid")].append(happening)
+    # The launch itself was not seen (started before the window): its acts are still one process's.
+    for acts in orphans.values():
+        for left, right in pairwise(sorted(acts, key=lambda act: act.time)):
+            yield Link(left.index, right.index, "process")
+
+
+def _file_links(happenings: Sequence[Happening]) -> Iterator[Link]:
+    written: dict[tuple[str, str], list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.event_class is EventClass.FILE and happening.activity in ("Create", "Update", "Rename"):
+            for path in happening.values("file.path") | happening.values("file.name"):
+                name = base_name(path)
+                if len(name) >= 5:
+                    written[happening.host, name].append(happening)
+    for happening in happenings:
+        if not happening.is_launch or happening.process in HUB_PROCESSES:
+            continue
+        command = happening.text("process.cmd_line").lower()
+        mentioned = {happening.process} | {base_name(token.strip("\"',;")) for token in command.split() if "." in token}
+        for name in mentioned:
+            for write in written.get((happening.host, name), ()):
+                earlier = write.time <= happening.time + CLOCK_SLACK
+                if earlier and happening.time - write.time <= ORIGIN_REACH:
+                    yield Link(write.index, happening.index, "file")
+
+
+def _remote_links(happenings: Sequence[Happening], directory: Directory) -> Iterator[Link]:
+    arrivals: dict[str, list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.is_remote_logon or _is_remote_effect(happening):
+            arrivals[happening.host].append(happening)
+    for happening in happenings:
+        if happening.event_class is not EventClass.NETWORK or not _is_remote_port(happening):
+            continue
+        for target in directory.targets(happening) or ({happening.host} if directory.sources(happening) else set()):
+            origin = directory.sources(happening) or {happening.host}
+            for arrival in arrivals.get(target, ()):
+                if not _follows(arrival.time, happening.time, REMOTE_EFFECT):
+                    continue
+                known = directory.sources(arrival)
+                if not known or known & origin:
+                    yield Link(happening.index, arrival.index, "remote")
+    for host_arrivals in arrivals.values():
+        logons = [item for item in host_arrivals if item.is_remote_logon and not item.user.endswith("$")]
+        effects = [item for item in host_arrivals if not item.is_remote_logon]
+        for effect in effects:
+            nearest = [logon for logon in logons if _follows(effect.time, logon.time, SERVICE_START)]
+            for logon in _closest(nearest):
+                yield Link(logon.index, effect.index, "remote")
+
+
+def _closest(logons: Sequence[Happening]) -> list[Happening]:
+    """The last logons before an effect: those within the clocks' slack of each other are one arrival."""
+    last = max((logon.time for logon in logons), default=None)
+    return [logon for logon in logons if last is not None and last - logon.time <= CLOCK_SLACK]
+
+
+def _is_remote_effect(happening: Happening) -> bool:
+    if happening.event_class is EventClass.SERVICE:
+        return happening.activity in ("Create", "Start", "")
+    if happening.event_class is EventClass.JOB:
+        return happening.activity in ("Create", "Update", "")
+    if happening.is_launch:
+        if happening.process in REMOTE_HOSTS_OF_CODE or happening.actor in REMOTE_HOSTS_OF_CODE:
+            return True
+        return happening.actor == "services.exe" and happening.signal >= MEDIUM
+    return False
+
+
+def _is_remote_port(happening: Happening) -> bool:
+    ports = happening.values("dst_endpoint.port")
+    return any(port in REMOTE_PORTS or (port.isdigit() and int(port) in DYNAMIC_PORTS) for port in ports)
+
+
+def _service_links(happenings: Sequence[Happening]) -> Iterator[Link]:
+    services: dict[str, list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.event_class is EventClass.SERVICE and happening.text("service.name"):
+            services[happening.host].append(happening)
+    for happening in happenings:
+        for service in services.get(happening.host, ()):
+            if service.index != happening.index and _belongs_to_service(happening, service):
+                yield Link(service.index, happening.index, "service")
+
+
+def _belongs_to_service(happening: Happening, service: Happening) -> bool:
+    name = service.text("service.name").lower()
+    if happening.event_class is EventClass.SERVICE:
+        same = happening.text("service.name").lower() == name
+        return same and abs(happening.time - service.time) <= SERVICE_START
+    if happening.event_class is EventClass.REGISTRY:
+        near = abs(happening.time - service.time) <= SERVICE_START
+        return near and f"\\services\\{name}" in (happening.text("reg.path").lower() + "\\")
+    if happening.event_class is EventClass.FILE:
+        binary = base_name(service.text("service.cmd_line").split(" ")[0].strip('"'))
+        return (
+            bool(binary)
+            and base_name(happening.text("file.path")) == binary
+            and (abs(happening.time - service.time) <= SERVICE_START)
+        )
+    if not happening.is_launch or not _follows(happening.time, service.time, SERVICE_START):
+        return False
+    command = service.text("service.cmd_line").lower()
+    if happening.process and happening.process == base_name(command.split(" ")[0].strip('"')):
+        return happening.actor in ("services.exe", "")
+    shared = happening.text("process.cmd_line").lower()
+    return happening.actor == "services.exe" and len(shared) > 8 and (shared in command or command in shared)
+
+
+def _session_links(happenings: Sequence[Happening], directory: Directory) -> Iterator[Link]:
+    logons: dict[tuple[str, str], list[Happening]] = defaultdict(list)
+    strong: dict[str, list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.is_remote_logon and directory.sources(happening) and not happening.user.endswith("$"):
+            logons[happening.host, happening.user].append(happening)
+        if happening.signal >= STRONG and happening.event_class is not EventClass.FINDING:
+            strong[happening.host].append(happening)
+    for found in logons.values():
+        found.sort(key=lambda logon: logon.time)
+    for happening in happenings:
+        if happening.signal < MEDIUM or not happening.user:
+            continue
+        if happening.event_class not in (EventClass.PROCESS, EventClass.FILE, EventClass.NETWORK, EventClass.SERVICE):
+            continue
+        session = _latest_before(logons.get((happening.host, happening.user), ()), happening.time)
+        if session is not None and happening.time - session.time <= SESSION_REACH:
+            yield Link(session.index, happening.index, "session")
+    for found in logons.values():
+        for logon in found:
+            for source in directory.sources(logon):
+                for earlier in strong.get(source, ()):
+                    if _follows(logon.time, earlier.time, ORIGIN_REACH):
+                        yield Link(earlier.index, logon.index, "origin")
+
+
+def _latest_before(logons: Sequence[Happening], moment: datetime) -> Happening | None:
+    before = [logon for logon in logons if logon.time <= moment + CLOCK_SLACK]
+    return before[-1] if before else None
+
+
+def _account_links(happenings: Sequence[Happening], directory: Directory) -> Iterator[Link]:
+    launches: dict[tuple[str, str], list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.is_launch and happening.user and happening.signal >= MEDIUM:
+            launches[happening.host, happening.user].append(happening)
+    for happening in happenings:
+        if happening.event_class not in (EventClass.AUTHENTICATION, EventClass.SMB) or not happening.user:
+            continue
+        for source in directory.sources(happening):
+            for launch in launches.get((source, happening.user), ()):
+                if _follows(happening.time, launch.time, ACCOUNT_REACH):
+                    yield Link(launch.index, happening.index, "account")
+
+
+def _failure_links(happenings: Sequence[Happening]) -> Iterator[Link]:
+    failures = [
+        happening
+        for happening in happenings
+        if happening.event_class is EventClass.AUTHENTICATION and happening.text("status") == "Failure"
+    ]
+    failures.sort(key=lambda failure: failure.time)
+    for at, left in enumerate(failures):
+        names = {name.lower() for name in left.values("user.name")}
+        for right in failures[at + 1 :]:
+            if right.time > left.until + CLOCK_SLACK:
+                break
+            if names & {name.lower() for name in right.values("user.name")}:
+                yield Link(left.index, right.index, "failure")
+
+
+def _address_links(happenings: Sequence[Happening]) -> Iterator[Link]:
+    contacts: dict[str, list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.event_class is EventClass.NETWORK and happening.text("connection.direction") != "Inbound":
+            for address in happening.destination_ips:
+                contacts[address].append(happening)
+    for address, found in contacts.items():
+        hosts = {happening.host for happening in found}
+        # One browser visit proves nothing; a program that is suspicious by itself makes the address so.
+        tainted = any(happening.signal >= MEDIUM for happening in found)
+        outside = is_public(address) or len(hosts) == 1
+        if outside and tainted and len(hosts) <= RARE_HOSTS:
+            for left, right in pairwise(sorted(found, key=lambda happening: happening.time)):
+                yield Link(left.index, right.index, "address")
+
+
+def _finding_links(happenings: Sequence[Happening], table: ProcessTable) -> Iterator[Link]:
+    for happening in happenings:
+        if happening.event_class is not EventClass.FINDING:
+            continue
+        launch = table.object_of(happening) or table.actor_of(happening)
+        if launch is not None and abs(launch.time - happening.time) <= timedelta(hours=1):
+            yield Link(launch.index, happening.index, "finding")
+            continue
+        command = happening.text("process.cmd_line").lower()
+        for other in happenings:
+            near = other.host == happening.host and abs(other.time - happening.time) <= timedelta(minutes=10)
+            if near and other.is_launch and command and other.text("process.cmd_line").lower() == command:
+                yield Link(other.index, happening.index, "finding")
+
+
+def _follows(later: datetime, earlier: datetime, within: timedelta) -> bool:
+    return -CLOCK_SLACK <= later - earlier <= within
