@@ -8,28 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..languages.vocabulary import EventClass
-from .story_facts import HUB_PROCESSES, Directory, Happening, base_name, is_public, short_host
+from .story_facts import NOISE, TELLING_FILES, WORKPLACES, Directory, Happening, base_name, is_public, short_host
 from .story_links import MEDIUM, STRONG, Link, link
-
-NOISE = frozenset({"conhost.exe", "wermgr.exe", "werfault.exe", "searchprotocolhost.exe", "searchfilterhost.exe"})
-"""Children that every console or crash brings along."""
-
-COMMON_PARENTS = HUB_PROCESSES | {
-    "msedge.exe",
-    "chrome.exe",
-    "firefox.exe",
-    "iexplore.exe",
-    "outlook.exe",
-    "teams.exe",
-    "onedrive.exe",
-    "code.exe",
-}
-"""Programs that people work in: their children are not suspicious for being theirs."""
-
-TELLING_FILES = (
-    ".exe", ".dll", ".sys", ".scr", ".ps1", ".bat", ".cmd", ".vbs", ".js", ".hta", ".lnk", ".iso", ".7z", ".zip",
-    ".rar", ".dmp", ".docm", ".xlsm", ".aspx", ".jsp", ".php", ".kirbi", ".ntds", ".sqlite",
-)  # fmt: skip
 
 MAX_HOPS = 12
 MAX_ENTRIES = 120
@@ -184,7 +164,7 @@ def reach(anchors: Iterable[int], links: Sequence[Link], happenings: Mapping[int
 
 
 def _is_hub(item: Happening) -> bool:
-    return item.is_launch and item.process in COMMON_PARENTS and item.signal < MEDIUM
+    return item.is_launch and item.process in WORKPLACES and item.signal < MEDIUM
 
 
 def select(
@@ -207,7 +187,7 @@ def select(
         item, parent = by_index[index], parent_of.get(index)
         if index in chosen or _is_noise(item):
             continue
-        from_suspect = parent in chosen and by_index[parent].process not in COMMON_PARENTS
+        from_suspect = parent in chosen and by_index[parent].process not in WORKPLACES
         if (from_suspect and _is_trace(item)) or _is_linked_trace(item, linked[index]):
             chosen.add(index)
     return [by_index[index] for index in chosen]
@@ -218,7 +198,7 @@ def _ancestors(chosen: set[int], parent_of: Mapping[int, int], by_index: Mapping
     for index in chosen:
         at = parent_of.get(index)
         while at is not None and at not in found:
-            if by_index[at].process in COMMON_PARENTS:
+            if by_index[at].process in WORKPLACES:
                 break
             found.add(at)
             at = parent_of.get(at)

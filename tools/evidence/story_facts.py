@@ -5,45 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any
+
+import yaml
 
 from ..languages.vocabulary import EventClass
 from ..library import Label
 from .event import Event
 
-HUB_PROCESSES = frozenset(
-    [
-        "system",
-        "services.exe",
-        "svchost.exe",
-        "explorer.exe",
-        "wininit.exe",
-        "winlogon.exe",
-        "userinit.exe",
-        "lsass.exe",
-        "csrss.exe",
-        "smss.exe",
-        "taskhostw.exe",
-        "taskeng.exe",
-        "runtimebroker.exe",
-        "sihost.exe",
-        "dllhost.exe",
-        "conhost.exe",
-        "systemd",
-        "init",
-        "sshd",
-        "cron",
-        "launchd",
-        "registry",
-        "msmpeng.exe",
-        "searchindexer.exe",
-        "sentinelagent.exe",
-        "csfalconservice.exe",
-        "mssense.exe",
-    ]
+_PROGRAMS: Mapping[str, str] = yaml.safe_load(
+    files("tracehound.tools.evidence").joinpath("story.yaml").read_text(encoding="utf-8")
 )
-"""Processes that start half of what runs on a host: being their child connects nothing."""
+
+HUB_PROCESSES = frozenset(_PROGRAMS["hubs"].split())
+WORKPLACES = HUB_PROCESSES | frozenset(_PROGRAMS["workplaces"].split())
+NOISE = frozenset(_PROGRAMS["noise"].split())
+REMOTE_HOSTS_OF_CODE = frozenset(_PROGRAMS["remote_hosts"].split())
+TELLING_FILES = tuple(_PROGRAMS["telling_files"].split())
 
 INSTANCE_REACH = timedelta(hours=24)
 """How far back the launch of a process may lie that an event names."""

@@ -22,15 +22,13 @@ from ..languages.vocabulary import EventClass
 from .story_facts import (
     CLOCK_SLACK,
     HUB_PROCESSES,
+    REMOTE_HOSTS_OF_CODE,
     Directory,
     Happening,
     ProcessTable,
     base_name,
     is_public,
 )
-
-REMOTE_HOSTS_OF_CODE = frozenset({"wsmprovhost.exe", "wmiprvse.exe", "psexesvc.exe", "winrshost.exe", "mmc.exe"})
-"""Processes that run what another host asks for."""
 
 REMOTE_PORTS = frozenset({"135", "139", "445", "3389", "5985", "5986", "22"})
 DYNAMIC_PORTS = range(49152, 65536)
