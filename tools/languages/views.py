@@ -37,6 +37,8 @@ class Attribute(_Frozen):
     """`basename`: the field is a path and the attribute its last part."""
     values: Mapping[str, str] = Field(default_factory=dict)
     """Vendor value to the vocabulary's value."""
+    filterable: bool = True
+    """False: rows carry the field and the vendor cannot filter on it; conditions on it are applied locally."""
 
     @property
     def key(self) -> str:
