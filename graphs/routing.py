@@ -1,0 +1,52 @@
+"""Which kind of question this is, decided from its words alone, before any telemetry is read."""
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import yaml
+
+Route = Literal["search", "alert", "explain", "runbook", "respond", "off_topic"]
+
+
+@cache
+def _rules() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(
+        files("tracehound.graphs").joinpath("routes.yaml").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def route_of(question: str, *, alert_ids: tuple[str, ...] = ()) -> Route:
+    """The route of a question; `search` when no rule fits.
+
+    Args:
+        question: The analyst's words.
+        alert_ids: Alert ids found in it; a question about one of them is an alert question.
+    """
+    text = question
+    for alert_id in alert_ids:
+        text = text.replace(alert_id, "{alert}")
+    for rule in _rules()["routes"]:
+        if any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in rule["patterns"]):
+            route: Route = rule["route"]
+            return route
+    return "alert" if alert_ids else "search"
+
+
+def asks_outbound(question: str, hosts: tuple[str, ...]) -> bool:
+    """Whether the question asks for what came from its hosts."""
+    names = "|".join(re.escape(host) for host in hosts)
+    if not names:
+        return False
+    return any(
+        re.search(pattern.replace("{host}", f"(?:{names})"), question, re.IGNORECASE)
+        for pattern in _rules()["outbound"]
+    )
+
+
+def speaks_of_an_estate(question: str) -> bool:
+    """Whether any word of the question belongs to a security estate."""
+    words = set(re.findall(r"[a-z0-9-]+", question.lower()))
+    return bool(words & set(_rules()["estate_words"].split()))
