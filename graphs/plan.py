@@ -1,0 +1,333 @@
+"""Which searches a question obliges, and which follow from what was found. Pure; nothing here reads a vendor."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ..tools.evidence.story import Story
+from ..tools.evidence.story_facts import WORKPLACES, Directory, Happening, is_public
+from ..tools.hunts import Hunt, bind
+from ..tools.languages.query import Platform
+from ..tools.languages.search import (
+    AnyOf,
+    Condition,
+    Expression,
+    Not,
+    Operator,
+    Scalar,
+    Search,
+    Window,
+    conjunction,
+)
+from ..tools.languages.vocabulary import ATTRIBUTES, EventClass
+
+BEFORE, AFTER = timedelta(minutes=30), timedelta(minutes=60)
+"""How far around a finding its host is looked at."""
+TRACES = timedelta(hours=6)
+"""How long a suspicious process's connections and files are followed."""
+EPISODE_GAP = timedelta(hours=3)
+BASELINE = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A search and where it is to be asked."""
+
+    search: Search
+    purpose: str
+    """Hunt id, or `neighbours.<what>`: shown with the query."""
+    hosts: frozenset[str] = frozenset()
+    """Hosts that it is about; platforms without a sensor on any of them are left out."""
+    platforms: frozenset[Platform] | None = None
+    widens: bool = False
+    """Looks outside the question's window on purpose (a baseline)."""
+
+    @property
+    def key(self) -> str:
+        """Equal searches have equal keys."""
+        return self.search.model_dump_json()
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Values for hunt parameters, by entity type."""
+
+    values: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+    def for_hunt(self, hunt: Hunt) -> dict[str, tuple[Scalar, ...]]:
+        """Values of a hunt's parameters: what the question names, else the hunt's default."""
+        filled: dict[str, tuple[Scalar, ...]] = {}
+        for name, parameter in hunt.parameters.items():
+            given = self.values.get(name) or self.values.get(parameter.type, ())
+            if not given and parameter.default is not None:
+                given = (parameter.default,)
+            if given:
+                filled[name] = given
+        return filled
+
+
+def fits(hunt: Hunt, slots: Slots) -> bool:
+    """Whether every required parameter has a value."""
+    filled = slots.for_hunt(hunt)
+    return all(name in filled for name, parameter in hunt.parameters.items() if parameter.required)
+
+
+def hunt_searches(hunt: Hunt, slots: Slots, window: Window, scope: Expression | None = None) -> list[Wanted]:
+    """The searches of one hunt with its slots filled, those of one class joined into one."""
+    filled = slots.for_hunt(hunt)
+    by_class: dict[EventClass, list[Expression]] = {}
+    for search in hunt.searches:
+        if any(need not in filled for need in search.needs):
+            continue
+        bound = bind(search.where, filled)
+        if bound is None and search.where is not None and search.signal not in ("inventory", "context"):
+            continue
+        by_class.setdefault(search.event_class, [])
+        if bound is not None:
+            by_class[search.event_class].append(bound)
+    hosts = frozenset(str(value).upper() for value in filled.get("host", ()))
+    wanted = []
+    for event_class, parts in by_class.items():
+        where = conjunction(parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts)) if parts else None, scope)
+        wanted.append(Wanted(Search(event_class=event_class, where=where, window=window), hunt.id, hosts))
+    return wanted
+
+
+def findings_about(hosts: Iterable[str], users: Iterable[str], window: Window) -> Wanted | None:
+    """Alerts that name one of the entities."""
+    parts = [*_equal("device.hostname", hosts), *_equal("user.name", users), *_equal("actor.user.name", users)]
+    if not parts:
+        return None
+    where = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
+    search = Search(event_class=EventClass.FINDING, where=where, window=window, limit=200)
+    return Wanted(search, "alerts.by-entity")
+
+
+def inventory(hosts: Iterable[str], window: Window, *, addresses: Iterable[str] = ()) -> Wanted | None:
+    """Device records by name or address."""
+    parts = [*_equal("device.hostname", hosts), *_equal("device.ip", addresses)]
+    if not parts:
+        return None
+    where = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
+    return Wanted(Search(event_class=EventClass.DEVICE, where=where, window=window, limit=200), "inventory.hosts")
+
+
+def _equal(name: str, values: Iterable[str]) -> list[Expression]:
+    given = tuple(dict.fromkeys(values))
+    return [Condition(field=name, values=given)] if given else []
+
+
+def _all(*parts: Expression | None) -> Expression | None:
+    return conjunction(*parts)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A span on one host in which something of the story happened."""
+
+    host: str
+    window: Window
+
+
+def episodes(entries: Sequence[Happening], within: Window) -> list[Episode]:
+    """Spans around the entries of each host, joined where they are close, cut to the question's window."""
+    spans: dict[str, list[list[Happening]]] = {}
+    for entry in sorted(entries, key=lambda item: item.time):
+        if not entry.host:
+            continue
+        groups = spans.setdefault(entry.host, [])
+        if groups and entry.time - groups[-1][-1].until <= EPISODE_GAP:
+            groups[-1].append(entry)
+        else:
+            groups.append([entry])
+    found = []
+    for host, groups in spans.items():
+        for group in groups:
+            start = max(group[0].time - BEFORE, within.start)
+            end = min(max(item.until for item in group) + AFTER, within.end)
+            if start < end:
+                found.append(Episode(host, Window(start=start, end=end)))
+    return found
+
+
+def neighbours(story: Story, window: Window) -> list[Wanted]:
+    """What has to be looked at because of what was found: fixed rules, the same for any model."""
+    entries = story.entries or story.anchors
+    wanted: list[Wanted] = []
+    for episode in episodes(entries, window):
+        wanted += _around(episode)
+    wanted += _traces(entries, window)
+    wanted += _writers(entries, window)
+    wanted += _outside_addresses(entries, window)
+    wanted += _arrivals(entries, story.directory, window)
+    wanted += _accounts(entries, story.directory, window)
+    wanted += _unknown_addresses(entries, story.directory, window)
+    return wanted
+
+
+def _around(episode: Episode) -> list[Wanted]:
+    host = Condition(field="device.hostname", values=(episode.host,))
+    launch = Condition(field="activity", values=("Launch",))
+    arrivals = AnyOf(
+        of=(
+            Condition(field="src_endpoint.ip", op=Operator.EXISTS),
+            Condition(field="status", values=("Failure",)),
+        )
+    )
+    spans = (
+        (EventClass.PROCESS, _all(host, launch)),
+        (EventClass.SERVICE, host),
+        (EventClass.AUTHENTICATION, _all(host, arrivals)),
+    )
+    return [
+        Wanted(
+            Search(event_class=event_class, where=where, window=episode.window),
+            f"neighbours.{event_class.split('_')[0]}",
+            frozenset({episode.host}),
+        )
+        for event_class, where in spans
+    ]
+
+
+def _traces(entries: Sequence[Happening], window: Window) -> list[Wanted]:
+    """Connections, names and files of the story's processes."""
+    acting: dict[str, list[Happening]] = {}
+    for entry in entries:
+        if entry.is_launch and entry.process and entry.process not in WORKPLACES:
+            acting.setdefault(entry.host, []).append(entry)
+    wanted = []
+    for host, launches in acting.items():
+        names = tuple(sorted({launch.process for launch in launches}))[:40]
+        start = max(min(launch.time for launch in launches) - timedelta(minutes=5), window.start)
+        end = min(max(launch.time for launch in launches) + TRACES, window.end)
+        if start >= end:
+            continue
+        by_them = _all(
+            Condition(field="device.hostname", values=(host,)), Condition(field="actor.process.name", values=names)
+        )
+        span = Window(start=start, end=end)
+        wanted.append(_for_host(EventClass.NETWORK, by_them, span, "connections", host))
+        created = _all(by_them, Condition(field="activity", values=("Create",)))
+        wanted.append(_for_host(EventClass.FILE, created, span, "files", host))
+        opened = _all(by_them, Condition(field="activity", values=("Open",)))
+        wanted.append(_for_host(EventClass.PROCESS, opened, span, "handles", host))
+    return wanted
+
+
+def _for_host(event_class: EventClass, where: Expression | None, span: Window, what: str, host: str) -> Wanted:
+    search = Search(event_class=event_class, where=where, window=span)
+    return Wanted(search, f"neighbours.{what}", frozenset({host}))
+
+
+def _writers(entries: Sequence[Happening], window: Window) -> list[Wanted]:
+    """Who wrote the programs that ran, and the documents that were opened."""
+    run: dict[str, set[str]] = {}
+    for entry in entries:
+        if not entry.is_launch:
+            continue
+        names = {entry.process} - WORKPLACES
+        path = entry.text("process.path").lower()
+        if not path.startswith(("c:\\windows\\", "c:\\program files")) and names:
+            run.setdefault(entry.host, set()).update(names)
+    wanted = []
+    for host, names in run.items():
+        where = _all(
+            Condition(field="device.hostname", values=(host,)),
+            Condition(field="file.name", values=tuple(sorted(names))[:40]),
+        )
+        wanted.append(_for_host(EventClass.FILE, where, window, "writers", host))
+    return wanted
+
+
+def _outside_addresses(entries: Sequence[Happening], window: Window) -> list[Wanted]:
+    """Who else talked to the addresses outside that the story's processes talked to."""
+    addresses: set[str] = set()
+    for entry in entries:
+        if entry.event_class is EventClass.NETWORK and entry.text("connection.direction") != "Inbound":
+            addresses |= {ip for ip in entry.destination_ips if is_public(ip) or entry.signal >= 2}
+    if not addresses:
+        return []
+    where = Condition(field="dst_endpoint.ip", values=tuple(sorted(addresses))[:40])
+    return [Wanted(Search(event_class=EventClass.NETWORK, where=where, window=window), "neighbours.same-address")]
+
+
+def _arrivals(entries: Sequence[Happening], directory: Directory, window: Window) -> list[Wanted]:
+    """For each arrival from another host: what that host did then, and its connections to the target."""
+    wanted = []
+    seen: set[tuple[str, str]] = set()
+    for entry in entries:
+        origins = directory.sources(entry)
+        for origin in sorted(origins):
+            if (origin, entry.host) in seen:
+                continue
+            seen.add((origin, entry.host))
+            start, end = max(entry.time - BEFORE, window.start), min(entry.until + timedelta(minutes=5), window.end)
+            if start >= end:
+                continue
+            span = Window(start=start, end=end)
+            host = Condition(field="device.hostname", values=(origin,))
+            launches = _all(host, Condition(field="activity", values=("Launch",)))
+            wanted.append(_for_host(EventClass.PROCESS, launches, span, "origin", origin))
+            targets = tuple(sorted(directory.addresses.get(entry.host, ())))[:20]
+            if targets:
+                towards = _all(host, Condition(field="dst_endpoint.ip", values=targets))
+                wanted.append(_for_host(EventClass.NETWORK, towards, span, "towards", origin))
+    return wanted
+
+
+def _accounts(entries: Sequence[Happening], directory: Directory, window: Window) -> list[Wanted]:
+    """Where else the story's travelling accounts appeared, and what the domain controller says of failures."""
+    travelling: dict[str, list[Happening]] = {}
+    failing: list[Happening] = []
+    for entry in entries:
+        if entry.event_class is EventClass.AUTHENTICATION and entry.text("status") == "Failure":
+            failing.append(entry)
+        elif (entry.user and not entry.user.endswith("$") and (directory.sources(entry) or entry.is_remote_logon)) or (
+            entry.user and entry.is_launch and entry.signal >= 2 and not _is_machine_account(entry.user)
+        ):
+            travelling.setdefault(entry.user, []).append(entry)
+    wanted = []
+    if travelling:
+        every = [item for items in travelling.values() for item in items]
+        span = _span(every, timedelta(minutes=15), TRACES, window)
+        users = tuple(sorted(travelling))[:40]
+        for event_class in (EventClass.AUTHENTICATION, EventClass.SMB):
+            by_them = AnyOf(
+                of=tuple(
+                    Condition(field=name, values=users)
+                    for name in ("user.name", "actor.user.name")
+                    if name in ATTRIBUTES[event_class]
+                )
+            )
+            quiet = Not(of=Condition(field="activity", values=("Logoff", "Special Privileges")))
+            where = _all(by_them, quiet) if event_class is EventClass.AUTHENTICATION else by_them
+            wanted.append(Wanted(Search(event_class=event_class, where=where, window=span), "neighbours.account"))
+    if failing:
+        span = _span(failing, timedelta(minutes=2), timedelta(minutes=2), window)
+        names = tuple(sorted({name for item in failing for name in item.values("user.name")}))[:60]
+        where = _all(Condition(field="user.name", values=names), Condition(field="status", values=("Failure",)))
+        wanted.append(
+            Wanted(Search(event_class=EventClass.AUTHENTICATION, where=where, window=span), "neighbours.failures")
+        )
+    return wanted
+
+
+def _is_machine_account(user: str) -> bool:
+    return user.endswith("$") or user in ("system", "local service", "network service")
+
+
+def _span(items: Sequence[Happening], before: timedelta, after: timedelta, within: Window) -> Window:
+    start = max(min(item.time for item in items) - before, within.start)
+    end = min(max(item.until for item in items) + after, within.end)
+    return Window(start=start, end=end) if start < end else within
+
+
+def _unknown_addresses(entries: Sequence[Happening], directory: Directory, window: Window) -> list[Wanted]:
+    """Device records of inside addresses that no record explains yet."""
+    addresses: set[str] = set()
+    for entry in entries:
+        for ip in entry.source_ips | entry.destination_ips:
+            if ip not in directory.host_of and not is_public(ip):
+                addresses.add(ip)
+    found = inventory((), window, addresses=sorted(addresses)[:40])
+    return [found] if found else []
