@@ -282,9 +282,7 @@ def _accounts(entries: Sequence[Happening], directory: Directory, window: Window
     for entry in entries:
         if entry.event_class is EventClass.AUTHENTICATION and entry.text("status") == "Failure":
             failing.append(entry)
-        elif (entry.user and not entry.user.endswith("$") and (directory.sources(entry) or entry.is_remote_logon)) or (
-            entry.user and entry.is_launch and entry.signal >= 2 and not _is_machine_account(entry.user)
-        ):
+        elif _travels(entry, directory):
             travelling.setdefault(entry.user, []).append(entry)
     wanted = []
     if travelling:
@@ -310,6 +308,13 @@ def _accounts(entries: Sequence[Happening], directory: Directory, window: Window
             Wanted(Search(event_class=EventClass.AUTHENTICATION, where=where, window=span), "neighbours.failures")
         )
     return wanted
+
+
+def _travels(entry: Happening, directory: Directory) -> bool:
+    """Whether the entry's account may have acted elsewhere: it came from another host, or runs the story's programs."""
+    if not entry.user or _is_machine_account(entry.user):
+        return False
+    return bool(directory.sources(entry)) or entry.is_remote_logon or (entry.is_launch and entry.signal >= 2)
 
 
 def _is_machine_account(user: str) -> bool:
