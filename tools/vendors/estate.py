@@ -1,6 +1,7 @@
 """The estate: the connected platforms, and what a run of a query brings back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -115,6 +116,8 @@ class Estate:
     name: str = ""
     """What a banner says: the lab's folder, or the tenants."""
     retention_days: Mapping[Platform, int] = field(default_factory=dict)
+    acting: Callable[[], AbstractAsyncContextManager[Mapping[str, str]]] | None = None
+    """Opens the environment of the executor process: addresses and acting credentials. None: nothing can be executed."""
 
     @property
     def platforms(self) -> frozenset[Platform]:
