@@ -1,1 +1,48 @@
-"""CQL, the language of Falcon's raw events."""
+"""CQL (LogScale), the query language of Falcon's raw sensor events: a documented subset."""
+
+from .ast import (
+    Always,
+    And,
+    Compare,
+    Count,
+    Filter,
+    GroupBy,
+    Head,
+    In,
+    Node,
+    Not,
+    Or,
+    Pipeline,
+    Regex,
+    Select,
+    Sort,
+    Stage,
+    Table,
+    Tail,
+    Text,
+)
+from .parser import parse, to_text
+
+__all__ = [
+    "Always",
+    "And",
+    "Compare",
+    "Count",
+    "Filter",
+    "GroupBy",
+    "Head",
+    "In",
+    "Node",
+    "Not",
+    "Or",
+    "Pipeline",
+    "Regex",
+    "Select",
+    "Sort",
+    "Stage",
+    "Table",
+    "Tail",
+    "Text",
+    "parse",
+    "to_text",
+]

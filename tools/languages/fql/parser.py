@@ -46,9 +46,7 @@ def to_text(node: Node) -> str:
         case And(parts=parts):
             return "+".join(f"({to_text(part)})" if isinstance(part, And) else to_text(part) for part in parts)
         case Or(parts=parts):
-            return (
-                "(" + ",".join(f"({to_text(part)})" if isinstance(part, And) else to_text(part) for part in parts) + ")"
-            )
+            return f"({','.join(f'({to_text(part)})' if isinstance(part, And) else to_text(part) for part in parts)})"
 
 
 def _list(term: Term) -> str:
@@ -179,7 +177,5 @@ class _Parser:
         if token.kind == "name" and token.text in _BARE:
             return Value(_BARE[token.text], token.text, token.start, token.end)
         if token.kind == "name":
-            raise QuerySyntaxError(
-                "text is written in single quotes", token.start, token.end, f"write '{token.text}'"
-            )
+            raise QuerySyntaxError("text is written in single quotes", token.start, token.end, f"write '{token.text}'")
         raise QuerySyntaxError("a value is expected here", token.start, max(token.end, token.start + 1))
