@@ -105,7 +105,8 @@ class Filter:
 class Count:
     """`count()`: events, those with a field, or its distinct values."""
 
-    field: str | None = None
+    of: str | None = None
+    """The field whose presence or distinct values are counted."""
     distinct: bool = False
     name: str = "_count"
     start: int = field(default=0, compare=False)

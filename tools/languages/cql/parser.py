@@ -92,7 +92,7 @@ def _names(fields: tuple[str, ...]) -> str:
 
 
 def _count(count: Count) -> str:
-    arguments = [count.field] if count.field else []
+    arguments = [count.of] if count.of else []
     if count.distinct:
         arguments.append("distinct=true")
     return f"count({', '.join([*arguments, f'as={count.name}'])})"
@@ -228,7 +228,7 @@ class _Parser:
         if token.kind == "word" and token.text == "*":
             return Always(token.start, token.end)
         following = self._next
-        if token.kind != "word" or not (following.kind == "operator"):
+        if token.kind != "word" or following.kind != "operator":
             what = "free text is not searched" if token.kind in ("word", "string") else "a condition is expected here"
             hint = "write field=value, or field=/text/i" if token.kind in ("word", "string") else None
             raise QuerySyntaxError(what, token.start, max(token.end, token.start + 1), hint)
