@@ -67,6 +67,32 @@ def tokenize(text: str, pattern: re.Pattern[str]) -> list[Token]:
     return tokens
 
 
+class TokenStream:
+    """Tokens read one after another; the `end` token is never passed."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self._tokens, self._at = tokens, 0
+
+    @property
+    def _next(self) -> Token:
+        return self._tokens[self._at]
+
+    @property
+    def _after(self) -> Token:
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+
+    @property
+    def _last_end(self) -> int:
+        """Where the token read last ends."""
+        return self._tokens[self._at - 1].end if self._at else 0
+
+    def _take(self) -> Token:
+        token = self._tokens[self._at]
+        if token.kind != "end":
+            self._at += 1
+        return token
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A hint that names the closest known name, whatever its case; None when nothing is close."""
     by_lower = {item.lower(): item for item in known}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, cast
 
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, did_you_mean, tokenize
+from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, did_you_mean, tokenize
 from .ast import (
     Always,
     And,
@@ -36,8 +36,8 @@ _TOKENS = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
       | (?P<string>"(?:[^"\\]|\\.)*")
       | (?P<regex>(?<==)/(?:[^/\\\n]|\\.)+/[a-zA-Z]*|(?<==\s)/(?:[^/\\\n]|\\.)+/[a-zA-Z]*)
-      | (?P<word>[@#*A-Za-z0-9_.\-:\\$%+~?]+)
       | (?P<operator>:=|!=|<=|>=|[=<>])
+      | (?P<word>(?:(?!:=)[@#*A-Za-z0-9_.\-:\\$%+~?])+)
       | (?P<sign>[()\[\],|!])
     """,
     re.VERBOSE | re.DOTALL,
@@ -123,19 +123,7 @@ def _text(value: Text) -> str:
     return '"' + value.text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-class _Parser:
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens, self._at = tokens, 0
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._at]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._at]
-        self._at += 1
-        return token
-
+class _Parser(TokenStream):
     def _is(self, sign: str) -> bool:
         return self._next.kind in ("sign", "operator") and self._next.text == sign
 
@@ -149,14 +137,12 @@ class _Parser:
         return self._take()
 
     def _call_follows(self) -> bool:
-        following = self._tokens[self._at + 1 : self._at + 2]
-        name = self._next
+        name, following = self._next, self._after
         return (
             name.kind == "word"
             and name.text.lower() not in _KEYWORDS
-            and bool(following)
-            and following[0].text == "("
-            and following[0].kind == "sign"
+            and following.text == "("
+            and following.kind == "sign"
             and _FUNCTION.match(name.text) is not None
         )
 
@@ -179,7 +165,7 @@ class _Parser:
             return self._function()
         start = self._next.start
         condition = self._sequence(0)
-        return Filter(condition, start, self._tokens[self._at - 1].end)
+        return Filter(condition, start, self._last_end)
 
     # Conditions. OR binds tighter than a bare space; where the text mixes both, the check warns.
 
@@ -313,7 +299,7 @@ class _Parser:
         if name.text not in readers:
             raise self._unknown(name, filters=False)
         stage = readers[name.text]()
-        return replace(stage, start=name.start, end=self._tokens[self._at - 1].end)
+        return replace(stage, start=name.start, end=self._last_end)
 
     def _field(self) -> str:
         token = self._take()
@@ -340,7 +326,7 @@ class _Parser:
 
     def _named(self) -> Token | None:
         """The name of a named argument, when one follows; its `=` is taken too."""
-        name, sign = self._next, self._tokens[self._at + 1]
+        name, sign = self._next, self._after
         if name.kind == "word" and sign.kind == "operator" and sign.text == "=":
             self._at += 2
             return name
@@ -398,7 +384,7 @@ class _Parser:
 
         start = self._next.start
         self._arguments(column, {"field": column, "distinct": distinct, "as": label})
-        end = self._tokens[self._at - 1].end
+        end = self._last_end
         return Count(found.get("field"), found.get("distinct") == "true", found.get("as", "_count"), start, end)
 
     def _group_by(self) -> GroupBy:

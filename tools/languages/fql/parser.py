@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, tokenize
+from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, tokenize
 from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind
 
 _TOKENS = re.compile(
@@ -70,19 +70,7 @@ def _tokens(text: str) -> list[Token]:
         raise
 
 
-class _Parser:
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens, self._at = tokens, 0
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._at]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._at]
-        self._at += 1
-        return token
-
+class _Parser(TokenStream):
     def _is(self, text: str) -> bool:
         return self._next.text == text and self._next.kind in ("sign", "operator")
 

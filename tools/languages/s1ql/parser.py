@@ -8,7 +8,7 @@ converters such as pySigma, where a backslash escapes a quote or a backslash.
 import re
 
 from ....knowledge.errors import UnsafeValueError
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token
+from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream
 from .ast import LIST_OPERATORS, UNARY_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind
 
 _TOKEN = re.compile(
@@ -139,19 +139,7 @@ def _string(text: str, start: int, escapes: bool) -> Token:
     return Token("string", text[start + 1 : close.start()], start, close.end())
 
 
-class _Parser:
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens, self._at = tokens, 0
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._at]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._at]
-        self._at += 1
-        return token
-
+class _Parser(TokenStream):
     def _word(self, *words: str) -> bool:
         """Take the next tokens when they are these words, in any case."""
         following = self._tokens[self._at : self._at + len(words)]
@@ -203,7 +191,7 @@ class _Parser:
             raise QuerySyntaxError("a field name is expected here", name.start, max(name.end, name.start + 1), hint)
         operator, negated = self._operator(name)
         if operator in UNARY_OPERATORS:
-            return Comparison(name.text, operator, (), negated, name.start, self._tokens[self._at - 1].end)
+            return Comparison(name.text, operator, (), negated, name.start, self._last_end)
         if operator is Operator.BETWEEN:
             low = self._value()
             if not self._word("and"):
