@@ -31,8 +31,9 @@ class Attribute(_Frozen):
     row: str | None = None
     """Key in the returned row where it differs; dots walk into nested objects."""
     type: Literal["string", "int", "float", "bool", "datetime", "epoch_ms", "epoch_s", "dynamic"] = "string"
-    kind: Literal["plain", "host", "user", "ip", "list", "json"] = "plain"
-    """`user`: may hold DOMAIN\\name or a UPN. `list`: several values. `json`: a JSON text to be parsed."""
+    kind: Literal["plain", "host", "user", "ip", "list", "json", "event_data"] = "plain"
+    """`user`: may hold DOMAIN\\name or a UPN. `list`: several values. `json`: a JSON text to be parsed.
+    `event_data`: `COLUMN.NAME`, the `<Data Name="NAME">` of a Windows event's XML in COLUMN."""
     transform: Literal["none", "basename"] = "none"
     """`basename`: the field is a path and the attribute its last part."""
     values: Mapping[str, str] = Field(default_factory=dict)
