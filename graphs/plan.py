@@ -66,13 +66,38 @@ class Slots:
         return filled
 
 
+def with_addresses(expression: Expression | None, addresses: Mapping[str, Sequence[str]]) -> Expression | None:
+    """Let a condition on a remote host's name also be met by its addresses.
+
+    Many sensors record only the address of the other side; the inventory knows whose it is.
+    """
+    match expression:
+        case Condition(
+            field=("src_endpoint.hostname" | "dst_endpoint.hostname") as name, op=Operator.EQ, values=values
+        ):
+            known = tuple(ip for value in values for ip in addresses.get(str(value).upper(), ()))
+            if not known:
+                return expression
+            by_address = Condition(field=name.replace(".hostname", ".ip"), values=known)
+            return AnyOf(of=(expression, by_address))
+        case All(of=parts) | AnyOf(of=parts):
+            return type(expression)(of=tuple(filter(None, (with_addresses(part, addresses) for part in parts))))
+        case Not(of=part):
+            inner = with_addresses(part, addresses)
+            return Not(of=inner) if inner is not None else None
+        case _:
+            return expression
+
+
 def fits(hunt: Hunt, slots: Slots) -> bool:
     """Whether every required parameter has a value."""
     filled = slots.for_hunt(hunt)
     return all(name in filled for name, parameter in hunt.parameters.items() if parameter.required)
 
 
-def hunt_searches(hunt: Hunt, slots: Slots, window: Window, scope: Expression | None = None) -> list[Wanted]:
+def hunt_searches(
+    hunt: Hunt, slots: Slots, window: Window, addresses: Mapping[str, Sequence[str]] | None = None
+) -> list[Wanted]:
     """The searches of one hunt with its slots filled, those of one class joined into one."""
     filled = slots.for_hunt(hunt)
     by_class: dict[EventClass, list[Expression]] = {}
@@ -88,7 +113,8 @@ def hunt_searches(hunt: Hunt, slots: Slots, window: Window, scope: Expression | 
     hosts = frozenset(str(value).upper() for value in filled.get("host", ()))
     wanted = []
     for event_class, parts in by_class.items():
-        where = conjunction(parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts)) if parts else None, scope)
+        joined = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts)) if parts else None
+        where = with_addresses(joined, addresses or {})
         wanted.append(Wanted(Search(event_class=event_class, where=where, window=window), hunt.id, hosts))
     return wanted
 

@@ -1,0 +1,167 @@
+"""From words to a scope: which hosts, accounts and things, which window; and whether they exist and are meant.
+
+Hosts are looked up in the inventories of the connected platforms before anything else is asked: a host that nobody
+knows, or a name that fits several, is asked back with candidates instead of answered with silence.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from ..knowledge.errors import UsageError
+from ..tools.evidence.event import Event
+from ..tools.languages.entities import Entities
+from ..tools.languages.search import Condition, Operator, Search, Window
+from ..tools.languages.vocabulary import EventClass
+from ..tools.languages.window import parse_window
+from .plan import Wanted
+from .state import Scope
+
+INVENTORY_REACH = timedelta(days=45)
+"""Inventory records are found by when they were last seen; a host silent for longer is not in the estate."""
+
+
+def resolve_window(
+    question: str,
+    now: datetime,
+    *,
+    since: str | None,
+    until: str | None,
+    case_window: Window | None,
+    default_days: int,
+) -> tuple[Window, bool]:
+    """The window of a question, and whether it is the default one.
+
+    Options win over words, words over the case's window, that over the default.
+
+    Raises:
+        UsageError: it lies in the future or is not understood.
+    """
+    if since or until:
+        start = _moment(since, now) if since else now - timedelta(days=default_days)
+        end = _moment(until, now) if until else now
+        if start >= now:
+            raise UsageError(
+                f"the window starts at {start:%Y-%m-%d %H:%M}Z, which lies in the future; now is {now:%Y-%m-%d %H:%M}Z"
+            )
+        if start >= end:
+            raise UsageError(
+                f"the window starts at {start:%Y-%m-%d %H:%M}Z and ends before that; swap --since and --until"
+            )
+        return Window(
+            start=start, end=min(end, now), phrase=f"since {since or ''} until {until or 'now'}".strip()
+        ), False
+    parsed = parse_window(question, now, default_days=default_days)
+    if parsed.used_default and case_window is not None:
+        return case_window, False
+    return parsed.window, parsed.used_default
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return parse_window(f"since {text}", now).window.start
+    from datetime import UTC
+
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def inventory_window(now: datetime) -> Window:
+    """The span in which a host must have been seen to be known."""
+    return Window(start=now - INVENTORY_REACH, end=now + timedelta(minutes=1), phrase="inventory")
+
+
+def lookup(hosts: Sequence[str], window: Window) -> Wanted:
+    """Device records of exactly these hosts."""
+    where = Condition(field="device.hostname", values=tuple(hosts))
+    return Wanted(Search(event_class=EventClass.DEVICE, where=where, window=window, limit=200), "inventory.hosts")
+
+
+def similar(name: str, window: Window) -> Wanted:
+    """Device records whose name begins like this one."""
+    stem = name.rstrip("0123456789") or name[:3]
+    where = Condition(field="device.hostname", op=Operator.STARTSWITH, values=(stem[: max(2, len(stem))],))
+    return Wanted(Search(event_class=EventClass.DEVICE, where=where, window=window, limit=200), "inventory.similar")
+
+
+@dataclass(frozen=True)
+class HostFindings:
+    """What the inventories say of the named hosts."""
+
+    known: tuple[str, ...]
+    unknown: tuple[str, ...]
+    ambiguous: Mapping[str, tuple[str, ...]]
+    """Name to the device ids that share it on one platform."""
+    addresses: Mapping[str, tuple[str, ...]]
+
+
+def match_hosts(named: Sequence[str], devices: Sequence[Event]) -> HostFindings:
+    """Compare the names of a question with device records."""
+    by_host: dict[str, list[Event]] = {}
+    for device in devices:
+        if device.host:
+            by_host.setdefault(device.host, []).append(device)
+    known, unknown = [], []
+    ambiguous: dict[str, tuple[str, ...]] = {}
+    for name in named:
+        short = name.partition(".")[0].upper()
+        records = by_host.get(short, [])
+        if not records:
+            unknown.append(name)
+            continue
+        known.append(short)
+        for platform in {record.platform for record in records}:
+            ids = {record.text("device.uid") for record in records if record.platform == platform} - {""}
+            if len(ids) > 1:
+                ambiguous[short] = tuple(sorted(ids))
+    addresses = {
+        host: tuple(dict.fromkeys(str(ip) for record in records for ip in _as_list(record.get("device.ip")) if ip))
+        for host, records in by_host.items()
+    }
+    return HostFindings(tuple(dict.fromkeys(known)), tuple(unknown), ambiguous, addresses)
+
+
+def _as_list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def candidates(name: str, devices: Sequence[Event], most: int = 6) -> tuple[str, ...]:
+    """Known hosts whose names are nearest, nearest first."""
+    names = sorted({device.host for device in devices if device.host})
+    return tuple(get_close_matches(name.upper(), names, n=most, cutoff=0.5)) or tuple(names[:most])
+
+
+def scope_of(entities: Entities, hosts: Sequence[str], window: Window, default_window: bool, outbound: bool) -> Scope:
+    """The scope of a question from what code found in it."""
+    names = (*entities.files, *entities.processes, *entities.services, *entities.domains, *entities.hashes)
+    slots: dict[str, tuple[str, ...]] = {
+        "host": tuple(hosts),
+        "user": tuple(entities.users),
+        "ip": tuple(entities.ips),
+        "domain": tuple(entities.domains),
+        "url": tuple(entities.urls),
+        "hash": tuple(entities.hashes),
+        "file": tuple(entities.files),
+        "process": tuple(entities.processes),
+        "service": tuple(entities.services),
+        "cve": tuple(entities.cves),
+        "email": tuple(entities.emails),
+        "alert": tuple(entities.alert_ids),
+    }
+    return Scope(
+        hosts=tuple(hosts),
+        users=tuple(user.lower() for user in entities.users),
+        addresses=tuple(entities.ips),
+        names=tuple(dict.fromkeys(_last_part(name) for name in names if name)),
+        alerts=tuple(entities.alert_ids),
+        slots={kind: values for kind, values in slots.items() if values},
+        window=window,
+        default_window=default_window,
+        outbound=outbound,
+    )
+
+
+def _last_part(name: str) -> str:
+    return name.replace("/", "\\").rpartition("\\")[2].lower()
