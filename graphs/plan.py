@@ -9,6 +9,7 @@ from ..tools.evidence.story_facts import WORKPLACES, Directory, Happening, is_pu
 from ..tools.hunts import Hunt, bind
 from ..tools.languages.query import Platform
 from ..tools.languages.search import (
+    All,
     AnyOf,
     Condition,
     Expression,
