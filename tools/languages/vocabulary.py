@@ -30,6 +30,7 @@ class EventClass(StrEnum):
     FINDING = "detection_finding"  # 2004
     VULNERABILITY = "vulnerability_finding"  # 2002
     DEVICE = "inventory_info"  # 5001
+    BASE = "base_event"  # 0, rows of a raw query that fit no view
 
 
 _COMMON = """
@@ -75,6 +76,7 @@ _BY_CLASS: Mapping[EventClass, str] = {
         vulnerability.exploit_status vulnerability.kev vulnerability.product vulnerability.closed""",
     EventClass.DEVICE: """device.type device.domain device.first_seen device.last_seen device.last_user device.tags
         device.containment device.criticality device.agent_version device.external_ip device.groups""",
+    EventClass.BASE: "",
 }
 
 ATTRIBUTES: Mapping[EventClass, frozenset[str]] = {

@@ -1,0 +1,518 @@
+"""A case: the folder of one investigation, and its evidence.
+
+    home/cases/c-20261124-092611-123a7f3a/case.sqlite    questions, searches, queries, rows, traffic, answers
+    home/manifests/c-20261124-092611-123a7f3a.json       the seal of its last step
+
+Rows go in before anything else sees them. A row keeps one id (`E-` and its hash) and one alias (`E12`) however many
+queries return it. Nothing is ever changed or removed; `delete` removes a whole case.
+"""
+
+import json
+import re
+import secrets
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from ...knowledge.errors import CaseError
+from ..languages.query import Platform
+from ..languages.search import Search, Window
+from ..languages.vocabulary import EventClass
+from ..vendors.estate import QueryRun
+from .canonical import digest, evidence_id, kept_form
+from .custody import problems, row_mark
+from .entities import ENTITY_ATTRIBUTES, entity_values
+from .event import Event
+from .normalise import Normaliser
+from .records import Answer, CheckRecord, DiagnosticRecord, Evidence, QueryRecord, WindowRecord, iso_z
+from .store import ROW, Entry, Store, storage_errors
+
+CASE_ID = re.compile(r"c-\d{8}-\d{6}-\d{3}[0-9a-f]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSummary:
+    """One line of `case list`."""
+
+    id: str
+    created: datetime
+    question: str
+    answers: int
+    evidence: int
+
+
+class Case:
+    """An open case. One process may write at a time; close it, or use it in a `with` statement."""
+
+    def __init__(self, home: Path, case_id: str, store: Store) -> None:
+        """Use `create` or `open`."""
+        self.home, self.id, self._store = home, case_id, store
+        self._guard = threading.RLock()
+        self._normaliser = Normaliser()
+
+    @classmethod
+    def create(cls, home: Path, question: str = "", window: Window | None = None) -> Self:
+        """Make an empty case, with its first question if one is given.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        now = datetime.now(UTC)
+        case_id = f"c-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}{secrets.token_hex(3)}"
+        folder = home / "cases" / case_id
+        with storage_errors(home):
+            folder.mkdir(parents=True)
+        case = cls(home, case_id, Store(folder, _manifest(home, case_id), writable=True, fresh=True))
+        try:
+            case._add("created", case_id, {"schema": 1, "case": case_id})
+            if question:
+                case.add_question(question, window)
+        except BaseException:
+            case.close()
+            raise
+        return case
+
+    @classmethod
+    def open(cls, home: Path, case_id: str, *, writable: bool = True, wait: float = 0.0) -> Self:
+        """Open an existing case.
+
+        Args:
+            home: TRACEHOUND_HOME.
+            case_id: Id as printed by `case list`.
+            writable: False to look only; then another process may be writing.
+            wait: Seconds to wait for another writer to end.
+
+        Raises:
+            CaseError: there is no such case, or it cannot be read.
+            CaseBusyError: another process holds it for writing.
+            StorageError: the folder cannot be read or written.
+        """
+        folder = _folder(home, case_id)
+        return cls(home, case_id, Store(folder, _manifest(home, case_id), writable=writable, wait=wait))
+
+    @staticmethod
+    def latest(home: Path) -> str | None:
+        """Id of the newest case, or None."""
+        return next(iter(case_ids(home)), None)
+
+    def close(self) -> None:
+        """Close the files and let the next writer in."""
+        with self._guard:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def folder(self) -> Path:
+        """The case folder."""
+        return self._store.folder
+
+    def add_question(self, text: str, window: Window | None = None) -> int:
+        """Note a question; gives its number in the journal."""
+        span = None if window is None else _window(window).model_dump(mode="json")
+        return self._add("question", "", {"text": text, "window": span})
+
+    def add_search(self, search: Search, why: str = "") -> int:
+        """Note a typed search and why it was made (a hunt's id, a pivot, the model)."""
+        return self._add("search", why, search.model_dump(mode="json"))
+
+    def add_traffic(self, kind: str, body: Mapping[str, Any]) -> int:
+        """Note what went to a model or came back; `kind` is the caller's word."""
+        return self._add("traffic", kind, dict(body))
+
+    def add_note(self, author: str, text: str) -> int:
+        """Note an analyst's remark."""
+        return self._add("note", author, {"author": author, "text": text})
+
+    def add_approval(self, approval_id: str) -> int:
+        """Note that an approval belongs to this case; its state is the ledger's."""
+        return self._add("approval", approval_id, {"id": approval_id})
+
+    def questions(self) -> list[Entry]:
+        """Questions asked, oldest first; `body` has `text` and `window`."""
+        return self._entries("question")
+
+    def searches(self) -> list[Search]:
+        """Typed searches, oldest first."""
+        return [Search.model_validate(entry.body) for entry in self._entries("search")]
+
+    def traffic(self, kind: str | None = None) -> list[Entry]:
+        """Model traffic, oldest first."""
+        return self._entries("traffic", kind)
+
+    def notes(self) -> list[Entry]:
+        """Analysts' remarks, oldest first."""
+        return self._entries("note")
+
+    def approvals(self) -> list[str]:
+        """Ids of approvals that belong to this case, oldest first."""
+        return list(dict.fromkeys(entry.ref for entry in self._entries("approval")))
+
+    def queries(self) -> list[QueryRecord]:
+        """Queries in the order they came back."""
+        return [QueryRecord.model_validate(entry.body["record"]) for entry in self._entries("run")]
+
+    def query(self, query_id: str) -> QueryRecord | None:
+        """One query by its id, such as `Q3`."""
+        found = self._entries("run", query_id)
+        return QueryRecord.model_validate(found[0].body["record"]) if found else None
+
+    def add_run(self, run: QueryRun) -> tuple[QueryRecord, list[Evidence]]:
+        """Keep a run: its record with coverage, its rows with hashes, and their normalised events, all in one step.
+
+        Returns:
+            The query's record and its rows as evidence, each row once, in the vendor's order. A row that cannot be
+            kept makes the record incomplete and names the reason.
+
+        Raises:
+            StorageError: the disk is full or not writable; nothing of the run was kept.
+        """
+        kept, refused = _kept_rows(run)
+        with self._guard, self._store.transaction():
+            query_id = f"Q{self._store.count('run') + 1}"
+            record = _record(query_id, run, refused)
+            known = self._known(item.sha256 for item in kept)
+            fresh = self._insert_rows(record, run, kept, known)
+            known |= fresh
+            self._store.db.executemany(
+                "INSERT INTO sightings VALUES (?, ?, ?)",
+                ((query_id, at, known[item.sha256].row[0]) for at, item in enumerate(kept)),
+            )
+            marks = (row_mark(known[item.sha256].row) for item in kept)
+            search = run.query.search
+            self._store.append(
+                "run",
+                query_id,
+                {
+                    "record": record.model_dump(mode="json"),
+                    "search": search.model_dump(mode="json") if search else None,
+                    "rows": digest("\n".join(marks).encode()),
+                },
+            )
+        seen = dict.fromkeys(item.sha256 for item in kept)
+        return record, [known[sha256].evidence() for sha256 in seen]
+
+    def _known(self, hashes: Iterable[str]) -> dict[str, "_Stored"]:
+        wanted = list(dict.fromkeys(hashes))
+        found: dict[str, _Stored] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for row in self._store.db.execute(f"SELECT {ROW} FROM rows WHERE sha256 IN ({marks})", part):
+                found[row[2]] = _Stored(row)
+        return found
+
+    def _insert_rows(
+        self, record: QueryRecord, run: QueryRun, kept: Sequence["_Kept"], known: Mapping[str, "_Stored"]
+    ) -> dict[str, "_Stored"]:
+        alias = self._store.db.execute("SELECT coalesce(max(alias), 0) FROM rows").fetchone()[0]
+        fresh: dict[str, _Stored] = {}
+        ids: set[str] = set()
+        for item in kept:
+            if item.sha256 in known or item.sha256 in fresh:
+                continue
+            alias += 1
+            new_id = self._new_id(item.sha256, ids)
+            ids.add(new_id)
+            event = self._normaliser.event(run.query, item.row, new_id)
+            row = (
+                alias,
+                new_id,
+                item.sha256,
+                item.data,
+                record.id,
+                record.platform,
+                record.collection,
+                event.event_class.value,
+                iso_z(event.time),
+                event.host,
+                event.user,
+                json.dumps(event.fields, ensure_ascii=False, separators=(",", ":")),
+            )
+            fresh[item.sha256] = _Stored(row, item.form, event)
+        marks = ",".join("?" * 12)
+        self._store.db.executemany(f"INSERT INTO rows ({ROW}) VALUES ({marks})", (item.row for item in fresh.values()))
+        return fresh
+
+    def _new_id(self, sha256: str, taken: set[str]) -> str:
+        # Twelve digits can be made to collide by whoever writes the rows; a collision must not hide a row.
+        for digits in range(12, 65):
+            candidate = evidence_id(sha256, digits)
+            held = self._store.db.execute("SELECT 1 FROM rows WHERE id = ?", (candidate,)).fetchone()
+            if not held and candidate not in taken:
+                return candidate
+        raise AssertionError(sha256)
+
+    def evidence(self, name: str) -> Evidence | None:
+        """One row by its id (`E-...`) or alias (`E12`)."""
+        column, value = ("id", name) if name.startswith("E-") else ("alias", name[1:] if name[1:].isdecimal() else -1)
+        with self._guard, storage_errors(self.folder):
+            row = self._store.db.execute(f"SELECT {ROW} FROM rows WHERE {column} = ?", (value,)).fetchone()
+        return _Stored(row).evidence() if row else None
+
+    def all_evidence(self) -> list[Evidence]:
+        """Every row, in the order of aliases."""
+        return [stored.evidence() for stored in self._stored()]
+
+    def events(self) -> list[Event]:
+        """Every row as its normalised event, in the order of aliases."""
+        return [stored.as_event() for stored in self._stored()]
+
+    def seen_by(self, evidence: str) -> tuple[str, ...]:
+        """Ids of every query that returned a row, first one first."""
+        with self._guard, storage_errors(self.folder):
+            found = self._store.db.execute(
+                "SELECT DISTINCT s.query FROM sightings s JOIN rows r USING (alias) WHERE r.id = ?", (evidence,)
+            ).fetchall()
+        return tuple(sorted((query for (query,) in found), key=lambda query: int(query[1:])))
+
+    def rows_of(self, query_id: str) -> tuple[str, ...]:
+        """Ids of the rows of a query, in the vendor's order."""
+        with self._guard, storage_errors(self.folder):
+            found = self._store.db.execute(
+                "SELECT r.id FROM sightings s JOIN rows r USING (alias) WHERE s.query = ? ORDER BY s.position",
+                (query_id,),
+            ).fetchall()
+        return tuple(dict.fromkeys(row_id for (row_id,) in found))
+
+    def _stored(self) -> Iterator["_Stored"]:
+        with self._guard, storage_errors(self.folder):
+            rows = self._store.db.execute(f"SELECT {ROW} FROM rows ORDER BY alias").fetchall()
+        return map(_Stored, rows)
+
+    def entities(self) -> dict[str, tuple[str, ...]]:
+        """What the case's events name, by entity type (host, user, ip, hash, ...), the most frequent first."""
+        counts: dict[str, Counter[str]] = {kind: Counter() for kind in ENTITY_ATTRIBUTES}
+        with self._guard, storage_errors(self.folder):
+            rows = self._store.db.execute("SELECT fields FROM rows ORDER BY alias").fetchall()
+        for (fields,) in rows:
+            for kind, values in entity_values(json.loads(fields)).items():
+                counts[kind].update(values)
+        return {kind: tuple(value for value, _ in counter.most_common()) for kind, counter in counts.items() if counter}
+
+    def save_answer(self, answer: Answer) -> int:
+        """Keep an answer whole, with its claims and timeline; evidence of the case is kept by reference.
+
+        Raises:
+            CaseError: the answer belongs to another case.
+        """
+        if answer.case != self.id:
+            raise CaseError(f"the answer belongs to case {answer.case}, not to {self.id}")
+        held = {item.id: item for item in answer.evidence if self.evidence(item.id) == item}
+        body = answer.to_json()
+        body["evidence"] = [item["id"] if item["id"] in held else item for item in body["evidence"]]
+        with self._guard, self._store.transaction():
+            seq = self._store.append("answer", "", body)
+            for claim in body["claims"]:
+                self._store.append("claim", f"{seq}:{claim['id']}", claim)
+            for entry in body["timeline"]:
+                self._store.append("timeline", str(seq), entry)
+        return seq
+
+    def answers(self) -> list[Answer]:
+        """Every answer, oldest first, each as it was given."""
+        return [self._answer(entry.body) for entry in self._entries("answer")]
+
+    def last_answer(self) -> Answer | None:
+        """The newest answer, or None."""
+        found = self._entries("answer")
+        return self._answer(found[-1].body) if found else None
+
+    def _answer(self, body: dict[str, Any]) -> Answer:
+        items = [self._held(item) if isinstance(item, str) else item for item in body["evidence"]]
+        return Answer.model_validate(body | {"evidence": items})
+
+    def _held(self, evidence: str) -> Evidence:
+        found = self.evidence(evidence)
+        if found is None:
+            raise CaseError(f"case {self.id} lacks {evidence}, which an answer cites; run `tracehound case verify`")
+        return found
+
+    def verify(self) -> list[str]:
+        """What is wrong with the case, in sentences: every hash, the chain, the seal and the answers' references.
+
+        Empty when nothing was changed since it was written.
+        """
+        with self._guard:
+            return problems(self._store)
+
+    def _add(self, kind: str, ref: str, body: Any) -> int:
+        with self._guard, self._store.transaction():
+            return self._store.append(kind, ref, body)
+
+    def _entries(self, kind: str, ref: str | None = None) -> list[Entry]:
+        with self._guard:
+            return self._store.entries(kind, ref)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    row: Mapping[str, Any]
+    form: Any
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A line of the `rows` table."""
+
+    row: tuple[Any, ...]
+    form: Any = None
+    event: Event | None = None
+
+    def evidence(self) -> Evidence:
+        alias, row_id, sha256, data, query, platform, collection, event_class, time, host, user, fields = self.row
+        return Evidence(
+            id=row_id,
+            alias=f"E{alias}",
+            query=query,
+            platform=platform,
+            collection=collection,
+            time=self.event.time if self.event else _moment(time),
+            host=host,
+            user=user,
+            event_class=event_class,
+            fields=dict(self.event.fields) if self.event else json.loads(fields),
+            raw=self.form if self.form is not None else json.loads(data),
+            sha256=sha256,
+        )
+
+    def as_event(self) -> Event:
+        _, row_id, _, _, _, platform, collection, event_class, time, host, user, fields = self.row
+        return Event(
+            evidence=row_id,
+            platform=Platform(platform),
+            collection=collection,
+            event_class=EventClass(event_class),
+            time=_moment(time),
+            host=host,
+            user=user,
+            fields=json.loads(fields),
+        )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _kept_rows(run: QueryRun) -> tuple[list[_Kept], list[str]]:
+    kept, refused = [], []
+    for row in run.rows:
+        try:
+            form, data = kept_form(row)
+        except CaseError as exc:
+            refused.append(str(exc))
+        else:
+            kept.append(_Kept(row, form, data, digest(data)))
+    return kept, refused
+
+
+def _window(window: Window) -> WindowRecord:
+    return WindowRecord(start=window.start, end=window.end, phrase=window.phrase)
+
+
+def _record(query_id: str, run: QueryRun, refused: Sequence[str]) -> QueryRecord:
+    query, coverage = run.query, run.coverage
+    because = coverage.because
+    if refused:
+        because = "; ".join(filter(None, (because, f"{len(refused)} of its rows could not be kept: {refused[0]}")))
+    return QueryRecord(
+        id=query_id,
+        platform=query.platform.value,
+        language=query.language.value,
+        collection=query.collection,
+        text=query.text,
+        check=CheckRecord(
+            ok=query.check.ok,
+            diagnostics=tuple(
+                DiagnosticRecord(
+                    code=item.code,
+                    severity=item.severity,
+                    message=item.message,
+                    start=item.start,
+                    end=item.end,
+                    hint=item.hint,
+                )
+                for item in query.check.diagnostics
+            ),
+        ),
+        status=run.status,
+        rows=max(coverage.rows, len(run.rows)),
+        total=coverage.total,
+        complete=coverage.complete and run.status == "ok" and not refused,
+        incomplete_because=because,
+        window=_window(coverage.window or query.window),
+        hunt=query.hunt,
+        attempt=run.attempt,
+        started=run.started,
+        duration_ms=run.duration_ms,
+        vendor_request_id=run.vendor_request_id,
+        error=run.error,
+        cannot_express=query.cannot_express,
+        pages=coverage.pages,
+        retries=coverage.retries,
+    )
+
+
+def case_ids(home: Path) -> list[str]:
+    """Ids of the cases in a home, the newest first."""
+    folder = home / "cases"
+    with storage_errors(folder):
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted((name for name in names if CASE_ID.fullmatch(name)), reverse=True)
+
+
+def list_cases(home: Path) -> list[CaseSummary]:
+    """The cases in a home, the newest first; a case that cannot be read says so in place of its question."""
+    return [_summary(home, case_id) for case_id in case_ids(home)]
+
+
+def _summary(home: Path, case_id: str) -> CaseSummary:
+    created = datetime.strptime(case_id[2:21], "%Y%m%d-%H%M%S-%f").replace(tzinfo=UTC)
+    try:
+        with Case.open(home, case_id, writable=False) as case:
+            asked = case.questions()
+            rows = case._store.db.execute("SELECT count(*) FROM rows").fetchone()[0]
+            question = asked[0].body["text"] if asked else ""
+            return CaseSummary(case_id, created, question, case._store.count("answer"), rows)
+    except CaseError as exc:
+        return CaseSummary(case_id, created, f"[{exc}]", 0, 0)
+
+
+def delete_case(home: Path, case_id: str) -> None:
+    """Remove a case and its seal.
+
+    Raises:
+        CaseError: there is no such case.
+        CaseBusyError: another process holds it.
+        StorageError: the folder cannot be removed.
+    """
+    folder = _folder(home, case_id)
+    if (folder / "case.sqlite").exists():
+        Case.open(home, case_id).close()
+    with storage_errors(home):
+        shutil.rmtree(folder)
+        _manifest(home, case_id).unlink(missing_ok=True)
+
+
+def _folder(home: Path, case_id: str) -> Path:
+    folder = home / "cases" / case_id
+    if not CASE_ID.fullmatch(case_id) or not folder.is_dir():
+        known = case_ids(home)[:3]
+        hint = f"the newest are {', '.join(known)}" if known else "there are none yet"
+        raise CaseError(f"there is no case {case_id[:60]!r} in {home}; {hint}")
+    return folder
+
+
+def _manifest(home: Path, case_id: str) -> Path:
+    return home / "manifests" / f"{case_id}.json"
