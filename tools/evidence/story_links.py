@@ -1,6 +1,7 @@
 """Links between happenings: facts that code can check, each of one kind.
 
-process   one launched the other, or both are acts of the same process
+process   one is an act of the process that the other launched
+same process   both are acts of one process whose launch was not seen
 file      one wrote the file that the other runs or opens
 remote    a connection or logon from one host, and what it set off on the other
 service   a service, its registry key, and the process that it starts
@@ -86,7 +87,7 @@ def _process_links(happenings: Sequence[Happening], table: ProcessTable) -> Iter
     # The launch itself was not seen (started before the window): its acts are still one process's.
     for acts in orphans.values():
         for left, right in pairwise(sorted(acts, key=lambda act: act.time)):
-            yield Link(left.index, right.index, "process")
+            yield Link(left.index, right.index, "same process")
 
 
 def _file_links(happenings: Sequence[Happening]) -> Iterator[Link]:
