@@ -1,0 +1,523 @@
+"""The tree of a KQL query. Every node knows its place in the text: `start` and `end` are character offsets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+_node = dataclass(frozen=True, slots=True)
+
+
+@_node
+class Node:
+    """Any part of a query."""
+
+    start: int
+    end: int
+
+
+# Expressions
+
+
+@_node
+class Literal(Node):
+    """A constant; `type` is a KQL type name, `value` the Python value or the written text of a typed literal."""
+
+    type: str
+    value: Any
+
+
+@_node
+class DynamicLiteral(Node):
+    """`dynamic(...)`: lists as tuples, property bags as tuples of pairs."""
+
+    value: Any
+
+
+@_node
+class Name(Node):
+    """A bare or bracketed name: a column, a variable, a table or a function without parentheses."""
+
+    name: str
+
+
+@_node
+class Star(Node):
+    """`*`, or a pattern of names such as `Device*` or `*_CL`."""
+
+    pattern: str = "*"
+
+
+@_node
+class Member(Node):
+    """`base.name` of a dynamic value, a column of a join side, or a step of a `cluster().database()` chain."""
+
+    base: "Expr"
+    name: str
+
+
+@_node
+class MemberCall(Node):
+    """`base.function(...)`, as in `cluster("c").database("d")`."""
+
+    base: "Expr"
+    call: "Call"
+
+
+@_node
+class Index(Node):
+    """`base[index]`."""
+
+    base: "Expr"
+    index: "Expr"
+
+
+@_node
+class Named(Node):
+    """`name = value`, or `(a, b) = value`."""
+
+    names: tuple[str, ...]
+    value: "Expr"
+
+
+@_node
+class Call(Node):
+    """`name(arguments)`."""
+
+    name: str
+    arguments: tuple["Expr", ...]
+
+
+@_node
+class Unary(Node):
+    """A sign before a number."""
+
+    op: str
+    operand: "Expr"
+
+
+@_node
+class Binary(Node):
+    """Arithmetic, comparison or string operator."""
+
+    op: str
+    left: "Expr"
+    right: "Expr"
+
+
+@_node
+class Logical(Node):
+    """Parts joined by `and` or by `or`; a long chain stays flat."""
+
+    op: str
+    parts: tuple["Expr", ...]
+
+
+@_node
+class InList(Node):
+    """`left in (...)`, `has_any (...)` and their kin; the items may be one tabular expression."""
+
+    op: str
+    left: "Expr"
+    items: tuple["Expr", ...]
+
+
+@_node
+class Between(Node):
+    """`left between (low .. high)` or `!between`."""
+
+    op: str
+    left: "Expr"
+    low: "Expr"
+    high: "Expr"
+
+
+@_node
+class TypeOf(Node):
+    """`typeof(type)`."""
+
+    type: str
+
+
+@_node
+class Ordered(Node):
+    """An expression with `asc` or `desc` and `nulls first` or `nulls last`."""
+
+    value: "Expr"
+    descending: bool = True
+
+
+Expr = Node
+
+
+# Tabular expressions
+
+
+@_node
+class Pipeline(Node):
+    """A source and the operators behind it."""
+
+    source: Node
+    operators: tuple["Operator", ...]
+
+
+@_node
+class ColumnDef(Node):
+    """`name: type`."""
+
+    name: str
+    type: str
+
+
+@_node
+class DataTable(Node):
+    """`datatable(columns)[values]`."""
+
+    columns: tuple[ColumnDef, ...]
+    values: tuple[Expr, ...]
+
+
+@_node
+class ExternalData(Node):
+    """`externaldata(columns)[locations] with (...)`. Parsed so that policy can name it."""
+
+    columns: tuple[ColumnDef, ...]
+    locations: tuple[Expr, ...]
+
+
+@_node
+class Operator(Node):
+    """A tabular operator; some also stand at the head of a pipeline."""
+
+
+@_node
+class Where(Operator):
+    """`where predicate`, also written `filter`."""
+
+    predicate: Expr
+
+
+@_node
+class Project(Operator):
+    """`project` and its kin; `kind` is `project`, `project-away`, `project-keep`, `project-rename`, `project-reorder`."""
+
+    kind: str
+    items: tuple[Expr, ...]
+
+
+@_node
+class Extend(Operator):
+    """`extend` and `serialize`, which differ in order alone."""
+
+    items: tuple[Expr, ...]
+
+
+@_node
+class Summarize(Operator):
+    """`summarize aggregates by groups`."""
+
+    aggregates: tuple[Expr, ...]
+    by: tuple[Expr, ...]
+
+
+@_node
+class Join(Operator):
+    """`join` or `lookup`; `kind` as written, empty where it is left out."""
+
+    operator: str
+    kind: str
+    right: Expr
+    on: tuple[Expr, ...]
+
+
+@_node
+class Union(Operator):
+    """`union`, as an operator or at the head."""
+
+    kind: str
+    with_source: str | None
+    tables: tuple[Expr, ...]
+
+
+@_node
+class Expand(Node):
+    """One expression of `mv-expand` or `mv-apply`, with the type it is read as."""
+
+    value: Expr
+    type: str | None
+
+
+@_node
+class MvExpand(Operator):
+    """`mv-expand`; with `subquery` it is `mv-apply`."""
+
+    items: tuple[Expand, ...]
+    item_index: str | None = None
+    subquery: tuple[Operator, ...] | None = None
+
+
+@_node
+class MakeSeries(Operator):
+    """`make-series aggregates on axis from low to high step width by groups`."""
+
+    aggregates: tuple[Expr, ...]
+    axis: Expr
+    bounds: tuple[Expr, ...]
+    by: tuple[Expr, ...]
+
+
+@_node
+class Parse(Operator):
+    """`parse` or `parse-where`; `columns` are what the pattern captures."""
+
+    source: Expr
+    pattern: tuple[Expr, ...]
+    columns: tuple[ColumnDef, ...]
+
+
+@_node
+class ParseKv(Operator):
+    """`parse-kv`."""
+
+    source: Expr
+    columns: tuple[ColumnDef, ...]
+
+
+@_node
+class Evaluate(Operator):
+    """`evaluate plugin(...) : (schema)`."""
+
+    call: Call
+    columns: tuple[ColumnDef, ...] | None
+
+
+@_node
+class Top(Operator):
+    """`top count by key`."""
+
+    count: Expr
+    by: tuple[Expr, ...]
+
+
+@_node
+class TopNestedPart(Node):
+    """One level of `top-nested`."""
+
+    key: Expr
+    aggregate: Expr
+
+
+@_node
+class TopNested(Operator):
+    """`top-nested`."""
+
+    parts: tuple[TopNestedPart, ...]
+
+
+@_node
+class TopHitters(Operator):
+    """`top-hitters count of key by weight`."""
+
+    count: Expr
+    of: Expr
+    by: Expr | None
+
+
+@_node
+class Sort(Operator):
+    """`sort` or `order`."""
+
+    by: tuple[Expr, ...]
+
+
+@_node
+class Take(Operator):
+    """`take`, `limit` or `sample`."""
+
+    count: Expr
+
+
+@_node
+class SampleDistinct(Operator):
+    """`sample-distinct count of column`."""
+
+    count: Expr
+    of: Expr
+
+
+@_node
+class Count(Operator):
+    """`count`."""
+
+    name: str | None
+
+
+@_node
+class Distinct(Operator):
+    """`distinct columns` or `distinct *`."""
+
+    items: tuple[Expr, ...]
+
+
+@_node
+class Invoke(Operator):
+    """`invoke function(...)`."""
+
+    call: Call
+
+
+@_node
+class Render(Operator):
+    """`render chart`: no effect on rows."""
+
+    chart: str
+
+
+@_node
+class GetSchema(Operator):
+    """`getschema`."""
+
+
+@_node
+class As(Operator):
+    """`as name`."""
+
+    name: str
+
+
+@_node
+class Consume(Operator):
+    """`consume`."""
+
+
+@_node
+class Search(Operator):
+    """`search in (tables) predicate`, at the head or in the pipe."""
+
+    tables: tuple[Expr, ...]
+    predicate: Expr
+
+
+@_node
+class Find(Operator):
+    """`find in (tables) where predicate project columns`."""
+
+    tables: tuple[Expr, ...]
+    predicate: Expr
+    columns: tuple[Expr, ...]
+
+
+@_node
+class Range(Operator):
+    """`range name from low to high step width`."""
+
+    name: str
+    low: Expr
+    high: Expr
+    step: Expr
+
+
+@_node
+class Print(Operator):
+    """`print values`."""
+
+    items: tuple[Expr, ...]
+
+
+@_node
+class Partition(Operator):
+    """`partition by key (subquery)`."""
+
+    by: Expr
+    body: tuple[Operator, ...]
+    source: Expr | None = None
+
+
+@_node
+class Fork(Operator):
+    """`fork` with its branches; `facet` too."""
+
+    branches: tuple[tuple[Operator, ...], ...]
+    by: tuple[Expr, ...] = ()
+
+
+@_node
+class Scan(Operator):
+    """`scan with (steps)`; its steps are not looked into, `columns` are what it declares."""
+
+    columns: tuple[ColumnDef, ...]
+
+
+@_node
+class Reduce(Operator):
+    """`reduce by key`."""
+
+    by: Expr
+
+
+# Statements
+
+
+@_node
+class Parameter(Node):
+    """Of a function: `name: type = default`; `columns` where it takes a table, `()` being any table."""
+
+    name: str
+    type: str
+    columns: tuple[ColumnDef, ...] | None = None
+    default: Expr | None = None
+
+
+@_node
+class Function(Node):
+    """`(parameters) { statements }`."""
+
+    parameters: tuple[Parameter, ...]
+    body: tuple["Statement", ...]
+
+
+@_node
+class Statement(Node):
+    """One of the statements between semicolons."""
+
+
+@_node
+class Let(Statement):
+    """`let name = value`."""
+
+    name: str
+    value: Node
+
+
+@_node
+class ExpressionStatement(Statement):
+    """The statement that yields rows."""
+
+    value: Expr
+
+
+@_node
+class SetStatement(Statement):
+    """`set option = value`."""
+
+    name: str
+
+
+@_node
+class Declare(Statement):
+    """`declare query_parameters (...)`."""
+
+    parameters: tuple[Parameter, ...]
+
+
+@_node
+class OtherStatement(Statement):
+    """`alias`, `restrict` or `pattern`: read over, and refused by policy."""
+
+    keyword: str
+
+
+@_node
+class Query(Node):
+    """A whole text. `command` holds the first word of a control command (`.show`), which is never read further."""
+
+    statements: tuple[Statement, ...]
+    command: str | None = None

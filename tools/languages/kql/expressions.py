@@ -1,0 +1,452 @@
+"""Scalar expressions: recursive descent with precedence climbing, so that a chain costs one frame."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from ..syntax import MAX_DEPTH, QuerySyntaxError
+from . import ast
+from .lexer import Token, string_value, tokens
+
+STRING_OPERATORS = frozenset(
+    "has !has has_cs !has_cs hasprefix !hasprefix hasprefix_cs !hasprefix_cs hassuffix !hassuffix hassuffix_cs "
+    "!hassuffix_cs contains !contains contains_cs !contains_cs containscs !containscs startswith !startswith "
+    "startswith_cs !startswith_cs endswith !endswith endswith_cs !endswith_cs like notlike likecs notlikecs".split()
+)
+LIST_OPERATORS = frozenset({"in", "in~", "!in", "!in~", "has_any", "has_all"})
+_EQUALITY = frozenset({"==", "!=", "<>", "=~", "!~"})
+_RELATIONAL = frozenset({"<", ">", "<=", ">="})
+_ADDITIVE = frozenset({"+", "-"})
+_MULTIPLICATIVE = frozenset({"*", "/", "%"})
+_OR, _AND, _EQUAL, _ORDER, _ADD, _MULTIPLY, _TEXT = range(1, 8)
+
+_TYPES = {
+    "bool": "bool",
+    "boolean": "bool",
+    "date": "datetime",
+    "datetime": "datetime",
+    "decimal": "decimal",
+    "double": "real",
+    "dynamic": "dynamic",
+    "float": "real",
+    "guid": "guid",
+    "int": "int",
+    "int32": "int",
+    "int64": "long",
+    "long": "long",
+    "object": "dynamic",
+    "real": "real",
+    "string": "string",
+    "time": "timespan",
+    "timespan": "timespan",
+    "uint": "long",
+    "ulong": "long",
+    "uniqueid": "guid",
+    "uuid": "guid",
+}
+
+
+def _precedences() -> dict[str, int]:
+    table = {"or": _OR, "and": _AND, "between": _EQUAL, "!between": _EQUAL, "matches": _TEXT, ":": _TEXT, "=": _EQUAL}
+    table |= dict.fromkeys(_EQUALITY | LIST_OPERATORS, _EQUAL)
+    table |= dict.fromkeys(_RELATIONAL, _ORDER)
+    table |= dict.fromkeys(_ADDITIVE, _ADD) | dict.fromkeys(_MULTIPLICATIVE, _MULTIPLY)
+    return table | dict.fromkeys(STRING_OPERATORS, _TEXT)
+
+
+_PRECEDENCE = _precedences()
+_CHAINS = frozenset({_ADD, _MULTIPLY})
+
+
+class ExpressionParser:
+    """Reads expressions from a token list. Tabular sources inside brackets come from the subclass."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = tokens(text)
+        self._at = 0
+        self._depth = 0
+        self._in_predicate = False
+        self._token = self._tokens[0]
+
+    # The cursor
+
+    def _advance(self) -> Token:
+        token = self._token
+        if token.kind != "end":
+            self._at += 1
+            self._token = self._tokens[self._at]
+        return token
+
+    def _peek(self, ahead: int = 1) -> Token:
+        return self._tokens[min(self._at + ahead, len(self._tokens) - 1)]
+
+    def _last_end(self) -> int:
+        return self._tokens[self._at - 1].end if self._at else 0
+
+    def _is(self, text: str) -> bool:
+        token = self._token
+        return token.text == text and token.kind != "string"
+
+    def _accept(self, text: str) -> bool:
+        if self._is(text):
+            self._advance()
+            return True
+        return False
+
+    def _expect(self, text: str, where: str = "") -> Token:
+        if not self._is(text):
+            self._fail(f"expected {text}{' ' + where if where else ''}")
+        return self._advance()
+
+    def _fail(self, message: str, token: Token | None = None, hint: str | None = None) -> NoReturn:
+        token = token or self._token
+        found = "the end of the query" if token.kind == "end" else token.text
+        raise QuerySyntaxError(f"{message}, found {found[:40]}", token.start, token.end, hint=hint)
+
+    def _enter(self, token: Token) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise QuerySyntaxError(
+                f"brackets lie more than {MAX_DEPTH} deep", token.start, token.end, code="too_complex"
+            )
+
+    def _leave(self) -> None:
+        self._depth -= 1
+
+    def _comma_list(self, item: Callable[[], ast.Node]) -> tuple[ast.Node, ...]:
+        items = [item()]
+        while self._accept(","):
+            items.append(item())
+        return tuple(items)
+
+    # Expressions
+
+    def _expression(self, floor: int = _OR) -> ast.Expr:
+        left = self._operand()
+        ceiling = _TEXT
+        while True:
+            token = self._token
+            if token.kind not in ("name", "op"):
+                return left
+            level = _PRECEDENCE.get(token.text, 0)
+            if level < floor or level > ceiling or (token.text in (":", "=") and not self._in_predicate):
+                return left
+            if level <= _AND:
+                left = self._logical(left, token.text, level)
+                ceiling = level
+            elif level in _CHAINS:
+                self._advance()
+                right = self._expression(level + 1)
+                left = ast.Binary(left.start, right.end, token.text, left, right)
+                ceiling = level
+            else:
+                left = self._comparison(left, token, level)
+                ceiling = level - 1
+
+    def _predicate(self) -> ast.Expr:
+        """An expression of `where`, `search` or `find`, where `=` may stand for `==` and `:` for `has`."""
+        before, self._in_predicate = self._in_predicate, True
+        predicate = self._expression()
+        self._in_predicate = before
+        return predicate
+
+    def _logical(self, left: ast.Expr, op: str, level: int) -> ast.Expr:
+        parts = [left]
+        while self._accept(op):
+            parts.append(self._expression(level + 1))
+        return ast.Logical(left.start, parts[-1].end, op, tuple(parts))
+
+    def _comparison(self, left: ast.Expr, token: Token, level: int) -> ast.Expr:
+        op = self._advance().text
+        op = {"=": "==", ":": "has"}.get(op, op)
+        if op in LIST_OPERATORS:
+            return self._in_list(left, op)
+        if op in ("between", "!between"):
+            self._expect("(", f"after {op}")
+            low = self._expression(_ADD)
+            self._expect("..", "between the bounds")
+            high = self._expression(_ADD)
+            return ast.Between(left.start, self._expect(")").end, op, left, low, high)
+        if op == "matches":
+            self._expect("regex", "after matches")
+            op = "matches regex"
+        right = self._expression(level + 1) if level < _TEXT else self._operand()
+        return ast.Binary(left.start, right.end, op, left, right)
+
+    def _in_list(self, left: ast.Expr, op: str) -> ast.Expr:
+        if not self._is("("):
+            if op in ("has_any", "has_all") or op.startswith(("in", "!in")):
+                operand = self._operand()
+                return ast.InList(left.start, operand.end, op, left, (operand,))
+            self._fail(f"expected ( after {op}")
+        opening = self._advance()
+        self._enter(opening)
+        items: list[ast.Node] = []
+        if not self._is(")"):
+            items.append(self._value())
+            while self._accept(","):
+                items.append(self._value())
+        self._leave()
+        return ast.InList(left.start, self._expect(")", f"to close {op} (").end, op, left, tuple(items))
+
+    def _operand(self) -> ast.Expr:
+        token = self._token
+        if token.kind == "op" and token.text in "+-":
+            self._advance()
+            self._enter(token)
+            operand = self._operand()
+            self._leave()
+            return ast.Unary(token.start, operand.end, token.text, operand)
+        return self._postfix(self._primary())
+
+    def _postfix(self, base: ast.Expr) -> ast.Expr:
+        while self._token.kind == "op":
+            text = self._token.text
+            if text == "[":
+                base = self._index(base)
+            elif text == ".":
+                self._advance()
+                base = self._member(base)
+            else:
+                break
+        return base
+
+    def _index(self, base: ast.Expr) -> ast.Expr:
+        self._enter(self._advance())
+        index = self._expression()
+        self._leave()
+        return ast.Index(base.start, self._expect("]").end, base, index)
+
+    def _member(self, base: ast.Expr) -> ast.Expr:
+        if self._is("["):
+            return self._index(base)
+        token = self._token
+        if token.kind == "literal":  # `.date (...)` reads as a literal; as a member it is a name
+            self._fail("expected a name after .")
+        if token.kind not in ("name", "keyword", "number"):
+            self._fail("expected a name after .")
+        if self._peek().text == "(" and token.kind == "name":
+            call = self._call(self._advance())
+            return ast.MemberCall(base.start, call.end, base, call)
+        self._advance()
+        return ast.Member(base.start, token.end, base, token.text)
+
+    def _primary(self) -> ast.Expr:
+        token = self._token
+        match token.kind:
+            case "name":
+                return self._name_or_call()
+            case "string":
+                return self._string()
+            case "number":
+                self._advance()
+                return _number(token)
+            case "timespan":
+                self._advance()
+                return ast.Literal(token.start, token.end, "timespan", token.text)
+            case "literal":
+                self._advance()
+                return _typed_literal(token)
+            case "op" if token.text == "(":
+                return self._group()
+            case "op" if token.text == "[":
+                return self._bracketed_name()
+            case "op" if token.text == "*":
+                self._advance()
+                return ast.Star(token.start, token.end)
+            case _:
+                self._fail("expected a value")
+
+    def _name_or_call(self) -> ast.Expr:
+        token = self._advance()
+        if self._is("("):
+            if token.text == "dynamic":
+                return self._dynamic(token)
+            if token.text == "typeof":
+                return self._typeof(token)
+            return self._call(token)
+        if token.text in ("true", "false", "True", "False", "TRUE", "FALSE"):
+            return ast.Literal(token.start, token.end, "bool", token.text.lower() == "true")
+        return ast.Name(token.start, token.end, token.text)
+
+    def _call(self, name: Token) -> ast.Call:
+        opening = self._expect("(")
+        self._enter(opening)
+        arguments: list[ast.Node] = []
+        if not self._is(")"):
+            arguments.append(self._argument())
+            while self._accept(","):
+                arguments.append(self._argument())
+        self._leave()
+        closing = self._expect(")", f"to close {name.text}(")
+        return ast.Call(name.start, closing.end, name.text, tuple(arguments))
+
+    def _argument(self) -> ast.Expr:
+        if self._names_follow():
+            return self._named()
+        return self._value()
+
+    def _group(self) -> ast.Expr:
+        opening = self._advance()
+        self._enter(opening)
+        inner = self._value()
+        self._leave()
+        self._expect(")", "to close (")
+        return inner
+
+    def _value(self) -> ast.Expr:
+        """An expression where a tabular one may stand too."""
+        return self._expression()
+
+    def _string(self) -> ast.Literal:
+        first = self._advance()
+        value, end = string_value(first), first.end
+        while self._token.kind == "string":
+            part = self._advance()
+            value, end = value + string_value(part), part.end
+        return ast.Literal(first.start, end, "string", value)
+
+    def _bracketed_name(self) -> ast.Expr:
+        opening = self._advance()
+        if self._token.kind != "string":
+            self._fail("expected a quoted name after [")
+        name = string_value(self._advance())
+        closing = self._expect("]")
+        if self._is("("):
+            token = Token("name", name, opening.start, closing.end)
+            return self._call(token)
+        return ast.Name(opening.start, closing.end, name)
+
+    def _typeof(self, token: Token) -> ast.Expr:
+        self._expect("(")
+        name = self._type_name()
+        return ast.TypeOf(token.start, self._expect(")").end, name)
+
+    def _type_name(self) -> str:
+        token = self._token
+        if token.kind != "name" or token.text not in _TYPES:
+            self._fail("expected a type such as string, long or datetime")
+        self._advance()
+        return _TYPES[token.text]
+
+    # Names and lists of names
+
+    def _names_follow(self) -> bool:
+        """Whether `name =` or `(name, name) =` comes next."""
+        token = self._token
+        if token.kind == "name":
+            return self._peek().text == "=" and self._peek().kind == "op"
+        if token.kind != "op":
+            return False
+        if token.text == "[" and self._peek().kind == "string" and self._peek(2).text == "]":
+            return self._peek(3).text == "="
+        if token.text != "(":
+            return False
+        ahead = 1
+        while self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ",":
+            ahead += 2
+        return self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ")" and self._peek(ahead + 2).text == "="
+
+    def _named(self) -> ast.Expr:
+        """`expression` or `name = expression`."""
+        if not self._names_follow():
+            return self._expression()
+        start = self._token.start
+        if self._accept("("):
+            names = [self._name()]
+            while self._accept(","):
+                names.append(self._name())
+            self._expect(")")
+        else:
+            names = [self._name()]
+        self._expect("=")
+        value = self._value()
+        return ast.Named(start, value.end, tuple(names), value)
+
+    def _name(self) -> str:
+        token = self._token
+        if token.kind == "name":
+            return self._advance().text
+        if token.text == "[" and self._peek().kind == "string":
+            node = self._bracketed_name()
+            if isinstance(node, ast.Name):
+                return node.name
+        self._fail("expected a name")
+
+    def _name_pattern(self) -> ast.Expr:
+        """A name, or a pattern with stars such as `Device*` whose pieces touch."""
+        if self._token.text == "[":
+            return self._bracketed_name()
+        start, pieces = self._token, [self._pattern_piece()]
+        while self._token.start == self._last_end() and (self._is("*") or (pieces[-1] == "*" and self._token.kind == "name")):
+            pieces.append(self._pattern_piece())
+        text, end = "".join(pieces), self._last_end()
+        return ast.Star(start.start, end, text) if "*" in text else ast.Name(start.start, end, text)
+
+    def _pattern_piece(self) -> str:
+        if self._token.kind == "name" or self._is("*"):
+            return self._advance().text
+        self._fail("expected a name or *")
+
+    # Dynamic literals
+
+    def _dynamic(self, token: Token) -> ast.Expr:
+        self._expect("(")
+        value = self._json()
+        return ast.DynamicLiteral(token.start, self._expect(")", "to close dynamic(").end, value)
+
+    def _json(self) -> object:
+        token = self._token
+        if self._accept("["):
+            self._enter(token)
+            items: list[object] = []
+            while not self._is("]"):
+                items.append(self._json())
+                if not self._accept(","):
+                    break
+            self._leave()
+            self._expect("]", "to close [")
+            return tuple(items)
+        if self._accept("{"):
+            self._enter(token)
+            pairs: list[tuple[str, object]] = []
+            while not self._is("}"):
+                if self._token.kind != "string":
+                    self._fail("expected a quoted key")
+                key = self._string().value
+                self._expect(":", "after the key")
+                pairs.append((key, self._json()))
+                if not self._accept(","):
+                    break
+            self._leave()
+            self._expect("}", "to close {")
+            return tuple(pairs)
+        if token.kind == "name" and token.text in ("null", "true", "false"):
+            self._advance()
+            return {"null": None, "true": True, "false": False}[token.text]
+        if token.kind == "op" and token.text in "+-" and self._peek().kind in ("number", "timespan"):
+            self._advance()
+            return _number(self._advance()).value
+        if token.kind in ("string", "number", "timespan", "literal"):
+            node = self._primary()
+            return node.value if isinstance(node, ast.Literal) else None
+        if token.kind == "name" and token.text == "dynamic":
+            self._advance()
+            inner = self._dynamic(token)
+            return inner.value if isinstance(inner, ast.DynamicLiteral) else None
+        self._fail("expected a JSON value")
+
+
+def _number(token: Token) -> ast.Literal:
+    text = token.text
+    if text[:2] in ("0x", "0X"):
+        return ast.Literal(token.start, token.end, "long", int(text, 16))
+    if token.kind == "timespan":
+        return ast.Literal(token.start, token.end, "timespan", text)
+    if text.isdigit():
+        return ast.Literal(token.start, token.end, "long", int(text) if len(text) < 40 else text)
+    return ast.Literal(token.start, token.end, "real", float(text))
+
+
+def _typed_literal(token: Token) -> ast.Literal:
+    name, _, rest = token.text.partition("(")
+    return ast.Literal(token.start, token.end, _TYPES[name.strip()], rest[:-1].strip())
