@@ -1,0 +1,163 @@
+"""FQL filters as SQL conditions, with the habits of each endpoint, its silent zeros included.
+
+Unknown fields match nothing and are no error. Equality is exact and heeds case. A negation also holds for records
+without the field. What each endpoint does with wildcards, text match and ranges follows the vendor's field guides.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from ...tools.languages import fql
+from ...tools.languages.fql import Operator, Term, Value, ValueKind
+from ...tools.languages.syntax import QuerySyntaxError
+from .sql import Clause, QueryRejectedError, joined, like_wildcards, moment, naive, quoted
+
+MOST_PROPERTIES = 20
+_NOTHING = Clause("FALSE")
+_RANGES = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
+_TIME = re.compile(r"(timestamp|_seen|last_login|\.created|\.start|\.end|scan_time|published_date|agent_local_time)$")
+_SAME = {"local_ip.raw": "local_ip"}
+_HOST_RANGES = frozenset(
+    {
+        "cpu_signature",
+        "deployment_type",
+        "external_ip",
+        "first_seen",
+        "last_login_timestamp",
+        "last_seen",
+        "linux_sensor_mode",
+        "modified_timestamp",
+        "reduced_functionality_mode",
+        "serial_number",
+    }
+)
+
+
+def where(text: str, collection: str, columns: Mapping[str, str], now: datetime) -> Clause:
+    """The condition that a filter sets on the table of a collection (`alerts`, `hosts`, `vulnerabilities`).
+
+    Args:
+        text: the filter; empty means every record.
+        collection: whose habits apply.
+        columns: the table's columns with their DuckDB types.
+        now: what `now-7d` counts from.
+
+    Raises:
+        QueryRejectedError: a text that the vendor answers with 400.
+    """
+    if not text.strip():
+        return Clause("TRUE")
+    try:
+        node = fql.parse(text)
+    except QuerySyntaxError as exc:
+        raise QueryRejectedError(f"invalid filter: {exc}") from exc
+    translation = _Translation(collection, columns, now)
+    clause = translation.node(node)
+    if len(translation.properties) > MOST_PROPERTIES:
+        raise QueryRejectedError(f"invalid filter: more than {MOST_PROPERTIES} properties")
+    return clause
+
+
+class _Translation:
+    def __init__(self, collection: str, columns: Mapping[str, str], now: datetime) -> None:
+        self._collection, self._columns, self._now = collection, columns, now
+        self.properties: set[str] = set()
+
+    def node(self, node: fql.Node) -> Clause:
+        match node:
+            case fql.And(parts=parts):
+                return joined([self.node(part) for part in parts], "AND")
+            case fql.Or(parts=parts):
+                return joined([self.node(part) for part in parts], "OR")
+            case fql.Not(part=part):
+                return _not(self.node(part))
+            case Term():
+                return self._term(node)
+
+    def _term(self, term: Term) -> Clause:
+        self.properties.add(term.property)
+        name = term.property if term.property in self._columns else _SAME.get(term.property, term.property)
+        self._refuse_what_the_endpoint_refuses(term)
+        if name not in self._columns:
+            return _NOTHING
+        column, kind = quoted(name), self._kind(name)
+        if term.operator in (Operator.NE, Operator.NOT_MATCH):
+            return _not(joined([self._one(column, kind, term, value) for value in term.values], "OR"))
+        return joined([self._one(column, kind, term, value) for value in term.values], "OR")
+
+    def _refuse_what_the_endpoint_refuses(self, term: Term) -> None:
+        matching = (Operator.MATCH, Operator.NOT_MATCH)
+        if self._collection == "hosts" and term.operator is Operator.NOT_MATCH:
+            raise QueryRejectedError("invalid filter: !~ is not supported on hosts")
+        if self._collection == "vulnerabilities" and term.operator in (*matching, Operator.WILDCARD):
+            raise QueryRejectedError(f"invalid filter: {term.operator} is not supported on vulnerabilities")
+
+    def _kind(self, name: str) -> str:
+        declared = self._columns[name]
+        if declared.endswith("[]") or declared == "JSON":
+            return "array"
+        if declared.startswith("TIMESTAMP") or _TIME.search(name):
+            return "timestamp"
+        if declared == "BOOLEAN":
+            return "boolean"
+        return "string" if declared == "VARCHAR" else "number"
+
+    def _one(self, column: str, kind: str, term: Term, value: Value) -> Clause:
+        if value.kind is ValueKind.NULL:
+            return Clause(f"{column} IS NULL")
+        if term.operator in _RANGES:
+            return self._range(column, kind, term, value)
+        if kind == "array":
+            return Clause(f"list_contains(TRY_CAST({column} AS VARCHAR[]), ?)", (value.text,))
+        if value.text == "":
+            return Clause(f"coalesce(CAST({column} AS VARCHAR), '') = ''")
+        if value.text == "*" and self._collection != "vulnerabilities":
+            return Clause(f"coalesce(CAST({column} AS VARCHAR), '') <> ''")
+        if term.operator in (Operator.MATCH, Operator.NOT_MATCH):
+            return _text_match(column, value.text)
+        if kind == "timestamp":
+            return self._range(column, kind, term, value, "=") if "*" not in value.text else _NOTHING
+        if "*" in value.text and self._takes_wildcard(term, value.text):
+            return Clause(f"CAST({column} AS VARCHAR) LIKE ? ESCAPE '\\'", (like_wildcards(value.text),))
+        if kind == "boolean":
+            return Clause(f"{column} = TRY_CAST(? AS BOOLEAN)", (value.text,))
+        if kind == "number":
+            return Clause(f"CAST({column} AS DOUBLE) = TRY_CAST(? AS DOUBLE)", (value.text,))
+        return Clause(f"{column} = ?", (value.text,))
+
+    def _takes_wildcard(self, term: Term, text: str) -> bool:
+        """Elsewhere the asterisk is an ordinary character, and nothing matches."""
+        if term.operator is Operator.WILDCARD:
+            return True
+        if self._collection == "alerts":
+            return not term.is_list
+        inner = text.removeprefix("*") if text.startswith("*") else text.removesuffix("*")
+        return self._collection == "hosts" and "*" not in inner and term.property not in ("local_ip", "tags")
+
+    def _range(self, column: str, kind: str, term: Term, value: Value, sign: str | None = None) -> Clause:
+        sign = sign or str(term.operator)
+        if kind == "timestamp":
+            try:
+                wanted = naive(moment(value.text, self._now))
+            except ValueError as exc:
+                raise QueryRejectedError(f"invalid filter: {value.text!r} is not a timestamp") from exc
+            return Clause(f"TRY_CAST({column} AS TIMESTAMP) {sign} ?", (wanted,))
+        if self._collection == "hosts" and term.property not in _HOST_RANGES:
+            return _NOTHING
+        if kind == "number":
+            return Clause(f"CAST({column} AS DOUBLE) {sign} TRY_CAST(? AS DOUBLE)", (value.text,))
+        if self._collection == "hosts":
+            return Clause(f"{column} {sign} ?", (value.text,))
+        raise QueryRejectedError(f"invalid filter: {sign} is not supported on {term.property}")
+
+
+def _not(clause: Clause) -> Clause:
+    return Clause(f"NOT coalesce({clause.sql}, FALSE)", clause.values)
+
+
+def _text_match(column: str, text: str) -> Clause:
+    """The words of the text, next to one another, ignoring case, spaces and punctuation."""
+    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
+    plain = f"' ' || trim(regexp_replace(lower(CAST({column} AS VARCHAR)), '[^\\pL\\pN]+', ' ', 'g')) || ' '"
+    return Clause(f"contains({plain}, ?)", (f" {words} ",))
