@@ -8,7 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..languages.vocabulary import EventClass
-from .story_facts import NOISE, TELLING_FILES, WORKPLACES, Directory, Happening, base_name, is_public, short_host
+from .story_facts import (
+    HUB_PROCESSES,
+    NOISE,
+    TELLING_FILES,
+    WORKPLACES,
+    Directory,
+    Happening,
+    base_name,
+    is_public,
+    short_host,
+)
 from .story_links import MEDIUM, STRONG, Link, link
 
 MAX_HOPS = 12
@@ -220,9 +230,12 @@ def _is_linked_trace(item: Happening, kinds: set[str]) -> bool:
         case EventClass.FILE:
             return "file" in kinds and _is_telling_file(item)
         case EventClass.NETWORK:
+            if item.actor in HUB_PROCESSES:
+                return False
             return "address" in kinds or ("remote" in kinds and _is_internal_connection(item))
         case EventClass.AUTHENTICATION:
-            return bool(kinds & {"failure", "service"}) or ("remote" in kinds and item.is_remote_logon)
+            by_person = not item.user.endswith("$") and item.user != "anonymous logon"
+            return by_person and (bool(kinds & {"failure", "service"}) or ("remote" in kinds and item.is_remote_logon))
         case EventClass.SERVICE:
             return "service" in kinds
         case _:
