@@ -8,6 +8,7 @@ alert beyond the pattern itself.
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from ..knowledge import attack
 from ..tools.evidence.records import Factor, Triage
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import Happening
@@ -35,6 +36,17 @@ def earlier_closings(alert: Happening, findings: Sequence[Happening]) -> list[Ha
         and other.text("finding.verdict").lower() in ("false_positive", "benign", "ignored")
         and _pattern(other) == _pattern(alert)
     ]
+
+
+def tactics_of(item: Happening) -> set[str]:
+    """ATT&CK tactics of a happening's suspicious labels."""
+    found: set[str] = set()
+    for label in item.labels:
+        if label.signal in ("strong", "medium"):
+            for technique_id in label.techniques[:1]:
+                technique = attack.technique(technique_id)
+                found.update(technique.tactics[:1] if technique else ())
+    return found
 
 
 def same_pattern(alert: Happening, findings: Sequence[Happening]) -> list[Happening]:
@@ -78,7 +90,7 @@ def judge(
     closings = earlier_closings(alert, findings)
     others = correlated(alert, story)
     elsewhere = same_pattern(alert, findings)
-    tactics = {label.tactic for item in others for label in item.labels if label.tactic}
+    tactics = {tactic for item in others for tactic in tactics_of(item)}
     parts = {
         "severity": SEVERITIES.get(alert.text("severity").lower(), 0.5),
         "correlation": min(1.0, 0.25 * len(tactics) + 0.1 * len(others)),

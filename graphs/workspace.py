@@ -4,10 +4,13 @@ Everything here can be rebuilt from the case folder; a checkpoint holds none of 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Literal
 
-from ..knowledge.errors import QueryError, RefusedQueryError, VendorError
+from langchain_core.messages import BaseMessage
+
+from ..knowledge.errors import RefusedQueryError, VendorError
 from ..tools.evidence.case import Case
 from ..tools.evidence.event import Event
 from ..tools.evidence.merge import merge
@@ -17,12 +20,11 @@ from ..tools.evidence.story_facts import Happening
 from ..tools.languages.query import Platform, Query
 from ..tools.languages.search import Search, matches
 from ..tools.languages.translate import Inapplicable, translate
+from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary, Label
 from ..tools.vendors.estate import Coverage, Estate, QueryRun
+from .calling import Choice, text_of
 from .plan import Wanted
-
-BURST = 5
-"""From this many failed logons within one folded burst on, the burst is a finding by itself."""
 
 
 @dataclass
@@ -38,7 +40,14 @@ class Workspace:
     records: dict[str, QueryRecord] = field(default_factory=dict)
     inapplicable: dict[str, Inapplicable] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
-    unparsed: set[str] = field(default_factory=set)
+    platforms: frozenset[Platform] | None = None
+    """Only these platforms, when the analyst said so."""
+    skipped: int = 0
+    """Planned queries that the budget left out."""
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    _planned: dict[str, Query] = field(default_factory=dict)
     _labels: dict[str, tuple[Label, ...]] = field(default_factory=dict)
 
     def compile(self, wanted: Wanted, platforms: frozenset[Platform]) -> list[Query]:
@@ -49,8 +58,13 @@ class Workspace:
                 self.inapplicable.setdefault(f"{item.platform}:{item.reason}", item)
             elif (key := f"{item.platform}:{item.collection}:{item.text}:{item.window}") not in self.asked:
                 self.asked.add(key)
+                self._planned[view_key(item)] = item
                 queries.append(item)
         return queries
+
+    def planned(self, key: str) -> Query | None:
+        """A query compiled in this process, by its key; after a restart it is compiled again."""
+        return self._planned.get(key)
 
     def keep(self, run: QueryRun) -> tuple[QueryRecord, list[Evidence]]:
         """Put a run into the case, and its rows into memory as events; rows outside the search's meaning are dropped.
@@ -58,17 +72,43 @@ class Workspace:
         A compiled query may be a superset of its search (`cannot_express`); the rows that do not meet the search are
         counted in the query's rows and do not become evidence.
         """
-        kept = run if run.status != "ok" else _narrowed(run, self.normaliser)
-        record, found = self.case.add_run(kept)
-        self.runs[record.id], self.records[record.id] = run, record
+        record, found = self.case.add_run(_narrowed(run, self.normaliser))
+        self.records[record.id] = record
         for item in found:
-            self.evidence.setdefault(item.id, item)
-            if item.id not in self.events:
-                event = self.normaliser.event(run.query, item.raw, item.id)
-                self.events[item.id] = event
-                if event.time is None:
-                    self.unparsed.add(item.id)
+            self.learn(item)
         return record, found
+
+    def learn(self, item: Evidence) -> None:
+        """Hold a row of the case as an event."""
+        if item.id not in self.events:
+            self.evidence[item.id] = item
+            self.events[item.id] = Event(
+                evidence=item.id,
+                platform=Platform(item.platform),
+                collection=item.collection,
+                event_class=EventClass(item.event_class),
+                time=item.time,
+                host=item.host,
+                user=item.user,
+                fields=item.fields,
+            )
+
+    def recall(self) -> None:
+        """Read everything that the case already holds: a follow-up question, or a run that goes on after a restart."""
+        for item in self.case.all_evidence():
+            self.learn(item)
+        self.records.update((record.id, record) for record in self.case.queries())
+
+    def record_model(self, model: str, messages: Sequence[BaseMessage], choice: Choice) -> None:
+        """Keep a turn of model traffic in the case, and count it."""
+        self.model_calls += choice.calls
+        self.input_tokens += choice.input_tokens
+        self.output_tokens += choice.output_tokens
+        turn = [{"role": message.type, "text": text_of(message)} for message in (*messages, *choice.messages)]
+        actions = [
+            {"tool": action.tool, "arguments": action.arguments.model_dump(mode="json")} for action in choice.actions
+        ]
+        self.case.add_traffic("model", {"model": model, "messages": turn, "actions": actions})
 
     def labels(self, event: Event) -> tuple[Label, ...]:
         """Behaviours that an event is an instance of."""
@@ -82,26 +122,18 @@ class Workspace:
         found: list[Happening] = []
         for group in merge(events):
             labels = {label for event in group.events for label in self.labels(event)}
-            happening = Happening(len(found), tuple(group.events), tuple(sorted(labels, key=lambda item: item.key)))
+            ordered = tuple(sorted(labels, key=lambda item: (item.hunt, item.search)))
+            happening = Happening(len(found), tuple(group.events), ordered)
             found.append(happening)
         return found
 
 
 def _narrowed(run: QueryRun, normaliser: Normaliser) -> QueryRun:
     search = run.query.search
-    if search is None or search.aggregation is not None or not run.query.cannot_express:
+    if run.status != "ok" or search is None or search.aggregation is not None or not run.query.cannot_express:
         return run
     rows = [row for row in run.rows if _meets(search, run.query, row, normaliser)]
-    return QueryRun(
-        query=run.query,
-        status=run.status,
-        rows=rows,
-        coverage=run.coverage,
-        started=run.started,
-        duration_ms=run.duration_ms,
-        vendor_request_id=run.vendor_request_id,
-        attempt=run.attempt,
-    )
+    return replace(run, rows=rows)
 
 
 def _meets(search: Search, query: Query, row: Mapping[str, object], normaliser: Normaliser) -> bool:
@@ -110,31 +142,31 @@ def _meets(search: Search, query: Query, row: Mapping[str, object], normaliser: 
     return in_window and matches(search.where, event.fields)
 
 
+def view_key(query: Query) -> str:
+    """What tells one planned query from another."""
+    return f"{query.platform.value}:{query.collection}:{query.text}"
+
+
+def failed(query: Query, status: Literal["error", "refused", "unsupported"], why: str, started: datetime) -> QueryRun:
+    """A run that brought nothing, and why."""
+    nothing = Coverage(rows=0, total=None, complete=False)
+    return QueryRun(query=query, status=status, coverage=nothing, started=started, error=why)
+
+
 async def run_query(estate: Estate, query: Query, started: datetime) -> QueryRun:
     """Run one query; a failure of the vendor becomes the run's status, so that the other queries survive it."""
     reader = estate.reader(query.platform)
-    nothing = Coverage(rows=0, total=None, complete=False)
     if reader is None:
-        why = f"{query.platform} is not connected"
-        return QueryRun(query=query, status="unsupported", coverage=nothing, started=started, error=why)
+        return failed(query, "unsupported", f"{query.platform} is not connected", started)
     if not query.check.sendable:
-        why = "; ".join(item.message for item in query.check.diagnostics) or "the check refuses it"
-        return QueryRun(query=query, status="refused", coverage=nothing, started=started, error=why)
+        problems = "; ".join(item.message for item in query.check.diagnostics if item.severity != "info")
+        return failed(query, "refused", problems or "the check refuses it", started)
     try:
         return await reader.run(query)
     except RefusedQueryError as exc:
-        return QueryRun(query=query, status="refused", coverage=nothing, started=started, error=str(exc))
+        return failed(query, "refused", str(exc), started)
     except VendorError as exc:
-        return QueryRun(
-            query=query,
-            status="error",
-            coverage=nothing,
-            started=started,
-            error=str(exc),
-            vendor_request_id=exc.request_id,
-        )
-    except QueryError as exc:
-        return QueryRun(query=query, status="error", coverage=nothing, started=started, error=str(exc))
+        return replace(failed(query, "error", str(exc), started), vendor_request_id=exc.request_id)
 
 
 def sensors(events: Sequence[Event]) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,377 @@
+"""The investigation graph.
+
+    START -> route -> scope -> think -> search x N -> evidence -> (think again | runbooks) -> timeline -> verify
+          -> propose -> respond x M [approve -> execute] -> END
+
+Nodes are thin: what they decide is decided by pure functions in the modules beside this one. Nodes have no effect
+before an interrupt, since LangGraph runs a resumed node again from its first line.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Literal
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Send
+
+from ..knowledge.errors import BudgetError, QueryError
+from ..tools.hunts import Hunt
+from ..tools.languages.entities import find_entities
+from ..tools.languages.query import Platform, Query
+from ..tools.languages.search import Search, Window
+from ..tools.languages.translate import raw_query, translate
+from ..tools.languages.vocabulary import EventClass
+from . import conclude, scoping
+from .calling import Action
+from .plan import BASELINE, Slots, Wanted, findings_about, fits, hunt_searches, neighbours
+from .respond import response_graph
+from .routing import asks_outbound, route_of, speaks_of_an_estate
+from .state import Deps, QueryTask, RunNote, Scope, State, Task
+from .think import Candidate, search_from, situation, tools_for
+from .workspace import failed, run_query, sensors, view_key
+
+CANDIDATES = 8
+"""Hunts that a model may choose from."""
+NEAR_ENOUGH = 0.012
+"""Retrieval score under which a hunt does not answer the question."""
+
+
+async def route(state: State, runtime: Runtime[Deps]) -> Command[Literal["scope", "explain", "runbooks"]]:
+    """Decide what kind of question this is, from its words alone."""
+    question = state["question"]
+    entities = find_entities(question)
+    chosen = route_of(question, alert_ids=tuple(entities.alert_ids))
+    runtime.context.emit({"type": "session", "case": runtime.context.workspace.case.id, "route": chosen})
+    target: Literal["scope", "explain", "runbooks"] = (
+        "explain" if chosen == "explain" else "runbooks" if chosen == "runbook" else "scope"
+    )
+    return Command(update={"route": chosen, "turn": 0, "planned": []}, goto=target)
+
+
+async def explain(state: State, runtime: Runtime[Deps]) -> State:
+    """Explain an artefact; reads no vendor."""
+    conclude.explain(state, runtime.context)
+    return {"declined": None}
+
+
+async def scope(state: State, runtime: Runtime[Deps]) -> Command[Literal["think", "timeline", "propose"]]:
+    """Fix what the question is about: entities, hosts that exist, window, obliged hunts."""
+    deps = runtime.context
+    found, declined = await _scope(state, deps)
+    if declined is not None:
+        return Command(update={"scope": found, "declined": declined}, goto="timeline")
+    goto: Literal["think", "propose"] = "propose" if state["route"] == "respond" else "think"
+    return Command(update={"scope": found}, goto=goto)
+
+
+async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
+    options = state.get("options", {})
+    question = state["question"]
+    known = deps.workspace.case.entities()
+    entities = find_entities(question, known_hosts=known.get("host", ()), known_users=known.get("user", ()))
+    window, is_default = scoping.resolve_window(
+        question,
+        deps.now,
+        since=options.get("since"),
+        until=options.get("until"),
+        case_window=deps.workspace.case.window(),
+        default_days=deps.budget.default_days,
+    )
+    named = list(entities.hosts)
+    outbound = asks_outbound(question, tuple(named))
+    scope = scoping.scope_of(entities, [name.partition(".")[0].upper() for name in named], window, is_default, outbound)
+    if state["route"] == "alert":
+        return await _scope_of_alert(scope, deps)
+    declined = await _check_hosts(named, deps) if named else None
+    scope = scope.model_copy(update={"sensors": sensors(list(deps.workspace.events.values()))})
+    if declined is None and state["route"] == "search":
+        scope, declined = _oblige(question, scope, deps)
+    return scope, declined
+
+
+async def _check_hosts(named: list[str], deps: Deps) -> dict[str, Any] | None:
+    window = scoping.inventory_window(deps.now)
+    await _ask([scoping.lookup(named, window)], deps)
+    devices = [event for event in deps.workspace.events.values() if event.event_class is EventClass.DEVICE]
+    found = scoping.match_hosts(named, devices)
+    if found.unknown:
+        name = found.unknown[0]
+        await _ask([scoping.similar(name, window)], deps)
+        devices = [event for event in deps.workspace.events.values() if event.event_class is EventClass.DEVICE]
+        reason = f"no connected platform knows a host called {name}"
+        return {"reason": reason, "candidates": scoping.candidates(name, devices), "nearest": ()}
+    for name, ids in found.ambiguous.items():
+        reason = f"{name} names {len(ids)} different devices; say which one by its id"
+        return {"reason": reason, "candidates": tuple(f"{name} ({device_id})" for device_id in ids), "nearest": ()}
+    return None
+
+
+async def _scope_of_alert(scope: Scope, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
+    if not scope.alerts:
+        reason = "no alert id was found in the request; copy it as the platform shows it"
+        return scope, {"reason": reason, "candidates": (), "nearest": ()}
+    await _ask([conclude.alert_lookup(scope.alerts[0], deps.now)], deps)
+    alert = conclude.find_alert(scope.alerts[0], deps)
+    if alert is None:
+        reason = f"no connected platform knows an alert {scope.alerts[0]}"
+        return scope, {"reason": reason, "candidates": (), "nearest": ()}
+    if alert.host:
+        await _ask([scoping.lookup([alert.host], scoping.inventory_window(deps.now))], deps)
+    around = conclude.alert_window(alert, deps.now)
+    hosts = (alert.host,) if alert.host else ()
+    users = (alert.user,) if alert.user else ()
+    update = {
+        "hosts": hosts,
+        "users": users,
+        "window": around,
+        "default_window": False,
+        "hunts": tuple(dict.fromkeys(label.hunt for label in deps.workspace.labels(alert.events[0]))),
+        "sensors": sensors(list(deps.workspace.events.values())),
+        "slots": {"host": hosts, "user": users},
+    }
+    return scope.model_copy(update=update), None
+
+
+def _oblige(question: str, scope: Scope, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
+    candidates = near_hunts(question, scope, deps)
+    nearest = tuple(candidate.hunt.id for candidate in candidates[:3])
+    named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
+    if not named and not speaks_of_an_estate(question):
+        return scope, {"reason": "this is not a question about a security estate", "candidates": (), "nearest": nearest}
+    best = max((candidate.score for candidate in candidates), default=0.0)
+    if best < NEAR_ENOUGH and not named:
+        return scope, {"reason": "no hunt of the library answers this", "candidates": (), "nearest": nearest}
+    return scope, None
+
+
+def near_hunts(question: str, scope: Scope, deps: Deps) -> list[Candidate]:
+    """Hunts that come near the question, best first, with whether their required parameters are known."""
+    if deps.search_text is None:
+        return []
+    slots = Slots(scope.slots)
+    scores: dict[str, float] = {}
+    for passage in deps.search_text(question, 3 * CANDIDATES):
+        if passage.kind == "hunt" and passage.id in deps.library.hunts:
+            scores[passage.id] = max(scores.get(passage.id, 0.0), passage.score)
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:CANDIDATES]
+    return [Candidate(hunt, score, fits(hunt, slots)) for hunt, score in ((deps.library.get(i), s) for i, s in ranked)]
+
+
+async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]]:
+    """Let the model choose hunts and searches; what the question and the findings oblige is added by code."""
+    deps, scope, turn = runtime.context, state["scope"], state.get("turn", 0)
+    wanted: list[Wanted] = []
+    raw: list[Task] = []
+    if turn == 0 and state["route"] == "search":
+        candidates = near_hunts(state["question"], scope, deps)
+        actions = await _consult(state, candidates, deps)
+        chosen = [deps.library.get(str(action.arguments.hunt)) for action in actions if action.tool == "run_hunt"]  # type: ignore[attr-defined]
+        wanted += [item for hunt in chosen for item in _searches(hunt, scope, deps)]
+        wanted += [
+            Wanted(search_from(action.arguments, scope.window), "model.search")
+            for action in actions
+            if action.tool == "search"
+        ]
+        raw = [_raw_task(action, scope) for action in actions if action.tool == "raw_query"]
+        scope = scope.model_copy(update={"hunts": tuple(dict.fromkeys((*scope.hunts, *(hunt.id for hunt in chosen))))})
+        alerts = findings_about(scope.hosts, scope.users, scope.window)
+        wanted += [alerts] if alerts else []
+    elif turn == 0:
+        wanted += conclude.around_alert(scope, deps)
+    else:
+        wanted += neighbours(conclude.story(scope, deps), _reach_window(scope, deps))
+    planned = [*_tasks(wanted, scope, deps), *raw]
+    planned = _within_budget(planned, deps)
+    plan = [{"purpose": task["purpose"], "view": task.get("view", "raw")} for task in planned]
+    deps.emit({"type": "plan", "turn": turn, "queries": plan})
+    return Command(update={"planned": planned, "scope": scope, "turn": turn + 1}, goto="plan")
+
+
+def _reach_window(scope: Scope, deps: Deps) -> Window:
+    """Neighbours may lie a little outside the question's window, never in the future."""
+    start = scope.window.start - timedelta(hours=1)
+    return Window(start=start, end=min(scope.window.end + timedelta(hours=1), deps.now + timedelta(seconds=1)))
+
+
+async def _consult(state: State, candidates: list[Candidate], deps: Deps) -> tuple[Action, ...]:
+    scope = state["scope"]
+    tools = tools_for(candidates, scope.slots, raw=deps.model_name != "offline")
+    messages = situation(state["question"], scope.window, candidates, scope.slots, state.get("turn", 0))
+    choice = await deps.caller.choose(messages, tools)
+    deps.workspace.record_model(deps.model_name, messages, choice)
+    if deps.workspace.input_tokens > deps.budget.input_tokens:
+        raise BudgetError(f"limit reached: {deps.workspace.input_tokens} input tokens of {deps.budget.input_tokens}")
+    return choice.actions
+
+
+def _searches(hunt: Hunt, scope: Scope, deps: Deps) -> list[Wanted]:
+    return hunt_searches(hunt, Slots(scope.slots), scope.window, conclude.addresses(deps))
+
+
+def _raw_task(action: Action, scope: Scope) -> Task:
+    return {
+        "raw": {**action.arguments.model_dump(), "window": scope.window.model_dump(mode="json")},
+        "purpose": "model.raw",
+    }
+
+
+def _tasks(wanted: list[Wanted], scope: Scope, deps: Deps) -> list[Task]:
+    tasks: list[Task] = []
+    for item in wanted:
+        for query in deps.workspace.compile(item, _platforms(item, scope, deps)):
+            tasks.append(
+                {"search": item.search.model_dump(mode="json"), "view": view_key(query), "purpose": item.purpose}
+            )
+    return tasks
+
+
+def _platforms(wanted: Wanted, scope: Scope, deps: Deps) -> frozenset[Platform]:
+    """Connected platforms; for a search about certain hosts only those with a sensor on one of them.
+
+    Sentinel collects logs of many sources and is always asked.
+    """
+    connected = deps.estate.platforms
+    if deps.workspace.platforms is not None:
+        connected &= deps.workspace.platforms
+    if wanted.platforms is not None:
+        return connected & wanted.platforms
+    known = sensors(list(deps.workspace.events.values()))
+    covered = [known[host] for host in wanted.hosts if host in known]
+    if not covered or len(covered) < len(wanted.hosts):
+        return connected
+    near = {Platform(platform) for platforms in covered for platform in platforms}
+    if any(condition in wanted.purpose for condition in ("lateral-movement", "alerts")):
+        return connected
+    return connected & (near | {Platform.SENTINEL})
+
+
+def _within_budget(planned: list[Task], deps: Deps) -> list[Task]:
+    left = deps.budget.queries - len(deps.workspace.records)
+    if len(planned) > left:
+        deps.workspace.skipped += len(planned) - max(left, 0)
+    return planned[: max(left, 0)]
+
+
+def fan_out(state: State) -> list[Send] | Literal["runbooks"]:
+    """One branch per query; they run at the same time."""
+    if not state["planned"]:
+        return "runbooks"
+    return [Send("search", QueryTask(task=task)) for task in state["planned"]]
+
+
+async def search(state: QueryTask, runtime: Runtime[Deps]) -> State:
+    """Run one query and put its rows into the case. A vendor's failure becomes a row, so the others survive it."""
+    deps, task = runtime.context, state["task"]
+    query = _query_of(task, deps)
+    try:
+        async with asyncio.timeout(deps.budget.query_seconds):
+            run = await run_query(deps.estate, query, deps.now)
+    except TimeoutError:
+        run = failed(query, "error", f"no answer within {deps.budget.query_seconds:.0f} s", deps.now)
+    record, found = deps.workspace.keep(run)
+    deps.emit({"type": "query", "query": record.model_dump(mode="json")})
+    for item in found:
+        deps.emit({"type": "evidence", "id": item.id, "alias": item.alias, "query": record.id})
+    note = RunNote(query=record.id, platform=record.platform, status=record.status, rows=record.rows)
+    return {"runs": [note]}
+
+
+def _query_of(task: Task, deps: Deps) -> Query:
+    if "raw" in task:
+        raw = task["raw"]
+        return raw_query(
+            Platform(raw["platform"]), raw["language"], raw["collection"], raw["text"],
+            Window.model_validate(raw["window"]), limit=1_000,
+        )  # fmt: skip
+    known = deps.workspace.planned(task["view"])
+    if known is not None:
+        return known
+    platform = Platform(task["view"].partition(":")[0])
+    for item in translate(Search.model_validate(task["search"]), platforms=frozenset({platform}), hunt=task["purpose"]):
+        if isinstance(item, Query) and view_key(item) == task["view"]:
+            return item
+    raise QueryError(f"the planned query for {task['view'][:80]} cannot be compiled again; ask the question anew")
+
+
+async def _ask(wanted: list[Wanted], deps: Deps) -> None:
+    """Run searches at once, outside the fan-out (inventory and alert look-ups of the scope)."""
+    queries = [query for item in wanted for query in deps.workspace.compile(item, deps.estate.platforms)]
+    runs = await asyncio.gather(*(run_query(deps.estate, query, deps.now) for query in queries))
+    for run in runs:
+        record, _ = deps.workspace.keep(run)
+        deps.emit({"type": "query", "query": record.model_dump(mode="json")})
+
+
+async def evidence(state: State, runtime: Runtime[Deps]) -> Command[Literal["think", "runbooks"]]:
+    """Look at what came back: go on while findings oblige more searches and the budget lasts."""
+    deps = runtime.context
+    spent = state.get("turn", 0) >= deps.budget.turns or len(deps.workspace.records) >= deps.budget.queries
+    return Command(goto="runbooks" if spent else "think")
+
+
+async def runbooks(state: State, runtime: Runtime[Deps]) -> State:
+    """Find the runbook sections that fit the question and what was found."""
+    conclude.find_runbooks(state, runtime.context)
+    return {}
+
+
+async def timeline(state: State, runtime: Runtime[Deps]) -> State:
+    """Build the story, its claims and entries, and the gaps."""
+    conclude.tell(state, runtime.context)
+    return {}
+
+
+async def verify(state: State, runtime: Runtime[Deps]) -> State:
+    """Check every claim against the rows that it cites."""
+    conclude.verify(state, runtime.context)
+    return {}
+
+
+async def propose(state: State, runtime: Runtime[Deps]) -> State:
+    """Propose what follows from verified claims, and write the answer into the case; nothing is executed here."""
+    ids = conclude.propose(state, runtime.context)
+    return {"approval_ids": ids}
+
+
+def respond_to_each(state: State) -> list[Send] | Literal["__end__"]:
+    """One task, one interrupt and one decision per action."""
+    waiting = state.get("approval_ids") or []
+    return [Send("respond", {"approval_id": approval_id}) for approval_id in waiting] or "__end__"
+
+
+def build() -> StateGraph[State, Deps, State, State]:
+    """The graph, not compiled."""
+    graph = StateGraph(State, context_schema=Deps)
+    graph.add_node("route", route)
+    graph.add_node("explain", explain)
+    graph.add_node("scope", scope)
+    graph.add_node("think", think)
+    graph.add_node("plan", lambda state: {})
+    graph.add_node("search", search, input_schema=QueryTask)
+    graph.add_node("evidence", evidence)
+    graph.add_node("runbooks", runbooks)
+    graph.add_node("timeline", timeline)
+    graph.add_node("verify", verify)
+    graph.add_node("propose", propose)
+    graph.add_node("respond", response_graph())
+    graph.add_edge(START, "route")
+    graph.add_edge("explain", "timeline")
+    graph.add_conditional_edges("plan", fan_out, ["search", "runbooks"])
+    graph.add_edge("search", "evidence")
+    graph.add_edge("runbooks", "timeline")
+    graph.add_edge("timeline", "verify")
+    graph.add_edge("verify", "propose")
+    graph.add_conditional_edges("propose", respond_to_each, ["respond", END])
+    graph.add_edge("respond", END)
+    return graph
+
+
+def compile_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[State, Deps, State, State]:
+    """The investigation graph over a checkpointer; without one, approvals cannot be resumed through the graph."""
+    return build().compile(checkpointer=checkpointer, name="investigate")
+
+
+__all__ = ["BASELINE", "build", "compile_graph"]
