@@ -25,7 +25,8 @@ class QuerySyntaxError(QueryError):
 
     def __init__(self, message: str, start: int, end: int, hint: str | None = None, code: Code = "syntax") -> None:
         super().__init__(f"{message} (at character {start + 1})")
-        self.message, self.start, self.end, self.hint, self.code = message, start, end, hint, code
+        self.message, self.start, self.end, self.hint = message, start, end, hint
+        self.code: Code = code
 
     def diagnostic(self) -> Diagnostic:
         """The same as a finding of a check."""

@@ -21,6 +21,8 @@ from .ast import (
     Tail,
     Text,
 )
+from .check import check
+from .compile import compile_search
 from .parser import parse, to_text
 
 __all__ = [
@@ -43,6 +45,8 @@ __all__ = [
     "Table",
     "Tail",
     "Text",
+    "check",
+    "compile_search",
     "parse",
     "to_text",
 ]

@@ -1,6 +1,7 @@
 """The subset of CQL (LogScale) that Tracehound reads and writes. Offsets take no part in comparison."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Literal
 
 Comparator = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -11,8 +12,8 @@ class Text:
     """A word or quoted string. `*` in it stands for anything; comparison minds case."""
 
     text: str
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Regex:
     pattern: str
     """Without the slashes; a slash in it is written as backslash and slash."""
     flags: str = ""
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
     @property
     def ignores_case(self) -> bool:
@@ -38,8 +39,8 @@ class Compare:
     field: str
     comparator: Comparator
     value: Text | Regex
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class In:
 
     field: str
     values: tuple[Text, ...]
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class And:
     """Every part holds. In the text: `and`, or nothing but a space."""
 
     parts: tuple["Node", ...]
-    bracketed: bool = field(default=True, compare=False)
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    bracketed: bool = dataclasses.field(default=True, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ class Or:
     """At least one part holds."""
 
     parts: tuple["Node", ...]
-    bracketed: bool = field(default=True, compare=False)
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    bracketed: bool = dataclasses.field(default=True, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,16 @@ class Not:
     """The part does not hold; a missing field does not hold anything."""
 
     part: "Node"
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Always:
     """`*`: every event."""
 
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 Node = Compare | In | And | Or | Not | Always
@@ -97,8 +98,8 @@ class Filter:
     """A stage that keeps what a condition holds for."""
 
     condition: Node
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ class Count:
     """The field whose presence or distinct values are counted."""
     distinct: bool = False
     name: str = "_count"
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ class GroupBy:
     fields: tuple[str, ...]
     functions: tuple[Count, ...] = (Count(),)
     limit: int | None = None
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,8 @@ class Sort:
     fields: tuple[str, ...]
     order: Literal["asc", "desc"] = "desc"
     limit: int = 200
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,8 @@ class Head:
     """The oldest events."""
 
     limit: int = 200
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,8 @@ class Tail:
     """The newest events."""
 
     limit: int = 200
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,8 @@ class Select:
     """`select([fields])`: only these fields."""
 
     fields: tuple[str, ...]
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,8 @@ class Table:
 
     fields: tuple[str, ...]
     limit: int = 200
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 Stage = Filter | Count | GroupBy | Sort | Head | Tail | Select | Table

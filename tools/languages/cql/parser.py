@@ -102,10 +102,9 @@ def _node(node: Node) -> str:
     match node:
         case Always():
             return "*"
-        case Compare(field=name, comparator=comparator, value=Regex(pattern=pattern, flags=flags)):
-            return f"{name}{comparator}/{pattern}/{flags}"
-        case Compare(field=name, comparator=comparator, value=Text() as value):
-            return f"{name}{comparator}{_text(value)}"
+        case Compare(field=name, comparator=comparator, value=value):
+            written = f"/{value.pattern}/{value.flags}" if isinstance(value, Regex) else _text(value)
+            return f"{name}{comparator}{written}"
         case In(field=name, values=values):
             return f"in({name}, values=[{', '.join(map(_text, values))}])"
         case Not(part=part):

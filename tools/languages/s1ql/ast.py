@@ -1,6 +1,7 @@
 """S1QL 1.0 as typed objects. Offsets point into the text and take no part in comparison."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -49,8 +50,8 @@ class Value:
 
     kind: ValueKind
     text: str
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class Comparison:
     values: tuple[Value, ...] = ()
     negated: bool = False
     """`Not In`, `Does Not Contain`, `Is Not Empty`."""
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class And:
     """Every part holds."""
 
     parts: tuple["Node", ...]
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class Or:
     """At least one part holds."""
 
     parts: tuple["Node", ...]
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,8 @@ class Not:
     """The part does not hold."""
 
     part: "Node"
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
 
 
 Node = Comparison | And | Or | Not

@@ -1,0 +1,268 @@
+"""From a search and a view to the condition of one language: the part that every compiler shares.
+
+What a language cannot express is widened, never guessed: the text then matches at least the rows that the search
+means, and a plain sentence says what was left to be applied to the rows. Under a negation the same care turns round,
+so that the whole stays a superset.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ...knowledge.errors import QueryError
+from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, matches
+from .views import Attribute, View, narrow
+
+N = TypeVar("N")
+
+
+class NotCarriedError(QueryError):
+    """No row of the view can answer the search; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[N]):
+    """One condition in a language: a node, or True (every row) or False (no row).
+
+    When it is not `exact`, it holds for more rows than the condition does, and `why` says what is missing.
+    """
+
+    node: N | bool
+    exact: bool = True
+    why: str = ""
+
+
+class Builder(ABC, Generic[N]):
+    """How one language writes conditions."""
+
+    joins = True
+    """Whether the language has alternatives and negation; without them only a plain list of conditions is sent."""
+
+    @abstractmethod
+    def condition(self, condition: Condition, attribute: Attribute) -> Part[N]:
+        """A condition on a vendor field; never `ne`, never on a field with a table of values."""
+
+    @abstractmethod
+    def one_of(self, field: str, values: Sequence[str], attribute: Attribute | None) -> N:
+        """The field holds exactly one of these vendor values."""
+
+    @abstractmethod
+    def vendor_value(self, attribute: Attribute, value: str) -> str | None:
+        """A value that the view's table does not list, as the vendor spells it; None when the field never holds it."""
+
+    @abstractmethod
+    def all_of(self, nodes: Sequence[N]) -> N:
+        """Every node holds; two or more."""
+
+    @abstractmethod
+    def any_of(self, nodes: Sequence[N]) -> N:
+        """At least one node holds; two or more."""
+
+    @abstractmethod
+    def negated(self, node: N) -> N:
+        """The node does not hold."""
+
+
+@dataclass(frozen=True)
+class Narrowed(Generic[N]):
+    """What a compiler needs: the nodes that all must hold, and what they leave out."""
+
+    nodes: tuple[N, ...]
+    cannot_express: tuple[str, ...]
+
+
+def carried(search: Search, view: View) -> Expression | None:
+    """The search's condition, reduced to what the view's rows can hold and without what is the same in every row.
+
+    Raises:
+        NotCarriedError: no row can match, or the rows lack what is to be counted by.
+    """
+    expression, missing = narrow(search, view)
+    if expression is False:
+        raise NotCarriedError(f"{view.id} carries no {' and no '.join(missing)}")
+    if search.aggregation is not None:
+        asked = [*search.aggregation.by, *((search.aggregation.distinct,) if search.aggregation.distinct else ())]
+        lacking = [name for name in asked if not view.carries(name)]
+        if lacking:
+            raise NotCarriedError(f"{view.id} carries no {' and no '.join(lacking)}")
+    if expression is None or isinstance(expression, bool):
+        return None
+    settled = _settle(expression, view.constants)
+    if settled is False:
+        fixed = ", ".join(f"{name} {value}" for name, value in view.constants.items())
+        raise NotCarriedError(f"every row of {view.id} has {fixed}")
+    return None if settled is True else settled
+
+
+def _settle(expression: Expression, constants: Mapping[str, str]) -> Expression | bool:
+    """Decide the conditions on constants."""
+    match expression:
+        case Condition(field=name):
+            return matches(expression, constants) if name in constants else expression
+        case Not(of=part):
+            inner = _settle(part, constants)
+            return (not inner) if isinstance(inner, bool) else Not(of=inner)
+        case All(of=parts):
+            settled = [_settle(part, constants) for part in parts]
+            if any(part is False for part in settled):
+                return False
+            rest = tuple(part for part in settled if not isinstance(part, bool))
+            return True if not rest else rest[0] if len(rest) == 1 else All(of=rest)
+        case AnyOf(of=parts):
+            settled = [_settle(part, constants) for part in parts]
+            if any(part is True for part in settled):
+                return True
+            rest = tuple(part for part in settled if not isinstance(part, bool))
+            return False if not rest else rest[0] if len(rest) == 1 else AnyOf(of=rest)
+
+
+def condition_nodes(search: Search, view: View, builder: Builder[N]) -> Narrowed[N]:
+    """The nodes that say which rows are asked for: the view's own selection and the search's condition.
+
+    Raises:
+        NotCarriedError: no row of the view can match.
+        UnsafeValueError: a value cannot be encoded in this language.
+    """
+    work = _Work(view, builder)
+    whole = work.at_least(carried(search, view))
+    if whole is False:
+        raise NotCarriedError(f"{view.id} never holds {', '.join(dict.fromkeys(work.never)) or 'what is asked for'}")
+    selections = [builder.one_of(name, values, None) for name, values in work.selected.items()]
+    nodes = (*selections, *([] if whole is True else [whole]))
+    return Narrowed(nodes, tuple(dict.fromkeys(work.notes)))
+
+
+@dataclass
+class _Work(Generic[N]):
+    view: View
+    builder: Builder[N]
+    notes: list[str] = field(default_factory=list)
+    never: list[str] = field(default_factory=list)
+    selected: dict[str, tuple[str, ...]] = field(init=False)
+    """The view's own selection; an activity that must hold narrows it, and needs no condition of its own then."""
+
+    def __post_init__(self) -> None:
+        self.selected = dict(self.view.select)
+
+    def at_least(self, expression: Expression | None, top: bool = True) -> N | bool:
+        """A node that holds for every row that the expression holds for."""
+        match expression:
+            case None:
+                return True
+            case Condition():
+                return self._part(expression, widen=True, top=top)
+            case Not(of=part):
+                return self._not(self.at_most(part), widen=True)
+            case All(of=parts):
+                return self._all([self.at_least(part, top) for part in parts])
+            case AnyOf(of=parts):
+                return self._any([self.at_least(part, False) for part in parts], widen=True)
+
+    def at_most(self, expression: Expression) -> N | bool:
+        """A node that holds for no row that the expression does not hold for."""
+        match expression:
+            case Condition():
+                return self._part(expression, widen=False, top=False)
+            case Not(of=part):
+                return self._not(self.at_least(part, False), widen=False)
+            case All(of=parts):
+                return self._all([self.at_most(part) for part in parts])
+            case AnyOf(of=parts):
+                return self._any([self.at_most(part) for part in parts], widen=False)
+
+    def _part(self, condition: Condition, *, widen: bool, top: bool) -> N | bool:
+        if condition.op is Operator.NE and not (top and self._selects(condition.field)):
+            equal = condition.model_copy(update={"op": Operator.EQ})
+            return self._not(self._part(equal, widen=not widen, top=False), widen=widen)
+        part = self._translate(condition, top)
+        if not part.exact:
+            self.notes.append(_sentence(condition, part.why))
+        return part.node if part.exact or widen else False
+
+    def _table(self, name: str) -> tuple[str, Mapping[str, str]] | None:
+        """The vendor field and its table of values, when the view lists the attribute's values."""
+        if name == "activity" and self.view.activity:
+            ((vendor_field, table),) = self.view.activity.items()
+            return vendor_field, table
+        attribute = self.view.attributes[name]
+        return (attribute.field, attribute.values) if attribute.values else None
+
+    def _selects(self, name: str) -> bool:
+        """Whether the attribute only tells the selected rows apart."""
+        listed = self._table(name)
+        return listed is not None and listed[0] in self.selected and set(self.selected[listed[0]]) <= set(listed[1])
+
+    def _translate(self, condition: Condition, top: bool) -> Part[N]:
+        name = condition.field
+        attribute = self.view.attributes.get(name)
+        if attribute is not None and not attribute.filterable:
+            return Part(True, False, "the vendor returns this field but does not filter on it")
+        listed = self._table(name)
+        if listed is not None and condition.op is not Operator.EXISTS:
+            return self._listed(condition, *listed, attribute, top)
+        if attribute is None:
+            return Part(True)
+        return self.builder.condition(condition, attribute)
+
+    def _listed(
+        self, condition: Condition, vendor_field: str, table: Mapping[str, str], attribute: Attribute | None, top: bool
+    ) -> Part[N]:
+        wanted = [
+            value for value, ours in table.items() if matches(condition, {condition.field: _typed(ours, condition)})
+        ]
+        if condition.op is Operator.EQ and attribute is not None:
+            known = {ours.casefold() for ours in table.values()}
+            for value in condition.values:
+                spelled = self.builder.vendor_value(attribute, str(value))
+                if str(value).casefold() not in known and spelled is not None:
+                    wanted.append(spelled)
+        if vendor_field in self.selected:
+            wanted = [value for value in self.selected[vendor_field] if value in wanted]
+        if not wanted:
+            self.never.append(f"{condition.field} {', '.join(map(str, condition.values))}")
+            return Part(False)
+        if top and vendor_field in self.selected:
+            self.selected[vendor_field] = tuple(wanted)
+            return Part(True)
+        return Part(self.builder.one_of(vendor_field, wanted, attribute))
+
+    def _not(self, node: N | bool, *, widen: bool) -> N | bool:
+        if isinstance(node, bool):
+            return not node
+        return self.builder.negated(node) if self.builder.joins else self._left_out("negations", widen)
+
+    def _left_out(self, what: str, widen: bool) -> bool:
+        self.notes.append(f"{self.view.collection} cannot be asked for {what}; the rows are narrowed afterwards")
+        return widen
+
+    def _all(self, nodes: Sequence[N | bool]) -> N | bool:
+        if any(node is False for node in nodes):
+            return False
+        rest: list[N] = [node for node in nodes if not isinstance(node, bool)]
+        return True if not rest else rest[0] if len(rest) == 1 else self.builder.all_of(rest)
+
+    def _any(self, nodes: Sequence[N | bool], *, widen: bool) -> N | bool:
+        if any(node is True for node in nodes):
+            return True
+        rest: list[N] = [node for node in nodes if not isinstance(node, bool)]
+        if len(rest) <= 1:
+            return rest[0] if rest else False
+        return self.builder.any_of(rest) if self.builder.joins else self._left_out("alternatives", widen)
+
+
+def _typed(text: str, condition: Condition) -> str | float:
+    """A table's value as the search compares it: numbers by size."""
+    if condition.op in (Operator.GT, Operator.GE, Operator.LT, Operator.LE):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _sentence(condition: Condition, why: str) -> str:
+    values = ", ".join(str(value) for value in condition.values[:3]) + (", ..." if len(condition.values) > 3 else "")
+    return (
+        f"`{condition.field} {condition.op}{' ' + values if values else ''}`: {why}; the rows are narrowed afterwards"
+    )

@@ -1,0 +1,195 @@
+r"""From a search to a CQL query.
+
+LogScale compares text with case, so text is compared by patterns with the `i` flag; numbers and codes stand as they
+are. Falcon writes Windows paths by volume, so a drive letter also matches `\Device\HarddiskVolumeN`.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ....knowledge.errors import UnsafeValueError
+from ..compiling import Builder, Part, condition_nodes
+from ..literals import block_pattern, escaped, joined_patterns, pattern, regex_problem
+from ..query import Compiled
+from ..search import Aggregation, Condition, Scalar, Search
+from ..search import Operator as Ask
+from ..views import Attribute, View
+from .ast import (
+    Always,
+    And,
+    Comparator,
+    Compare,
+    Count,
+    Filter,
+    GroupBy,
+    In,
+    Node,
+    Not,
+    Or,
+    Pipeline,
+    Regex,
+    Sort,
+    Stage,
+    Tail,
+    Text,
+)
+from .parser import to_text
+from .schema import DEVICE_PATHS, EVENT
+
+_ORDER: dict[Ask, Comparator] = {Ask.GT: ">", Ask.GE: ">=", Ask.LT: "<", Ask.LE: "<="}
+_PLAIN = re.compile(r"[A-Za-z0-9_.:\-]+\Z")
+_DRIVE = re.compile(r"[A-Za-z]:(?=\\)")
+_DEVICE = r"([a-z]:|\\Device\\HarddiskVolume\d+)"
+_COUNTED = "_count"
+_DISTINCT = "_distinct"
+
+
+def compile_search(search: Search, view: View) -> Compiled:
+    """Write a search as a query of the raw events; the window goes beside the text, the cap is its last stage.
+
+    Raises:
+        NotCarriedError: no row of the view can match.
+        UnsafeValueError: a value cannot be encoded.
+    """
+    builder = _Cql()
+    narrowed = condition_nodes(search, view, builder)
+    notes = list(narrowed.cannot_express)
+    condition = builder.all_of(narrowed.nodes) if narrowed.nodes else Always()
+    stages: list[Stage] = [Filter(condition)]
+    if search.aggregation is not None and not notes and _countable(search.aggregation, view):
+        stages += _counting(search.aggregation, view, search.limit)
+    else:
+        if search.aggregation is not None:
+            notes.append("the events are counted afterwards, since not every condition can be asked here")
+        stages.append(Sort(("@timestamp",), "desc", search.limit) if search.newest_first else Tail(search.limit))
+    return Compiled(to_text(Pipeline(tuple(stages))), tuple(notes))
+
+
+def _countable(aggregation: Aggregation, view: View) -> bool:
+    """Whether the groups are plain fields: what the view translates is grouped afterwards."""
+    names = (*aggregation.by, *((aggregation.distinct,) if aggregation.distinct else ()))
+    attributes = [view.attributes.get(name) for name in names]
+    return all(a is not None and a.filterable and not a.values and a.transform == "none" for a in attributes)
+
+
+def _counting(aggregation: Aggregation, view: View, limit: int) -> list[Stage]:
+    fields = tuple(dict.fromkeys(view.attributes[name].field for name in aggregation.by))
+    functions = [Count(name=_COUNTED)]
+    if aggregation.distinct is not None:
+        functions.append(Count(view.attributes[aggregation.distinct].field, distinct=True, name=_DISTINCT))
+    stages: list[Stage] = [GroupBy(fields, tuple(functions), limit)]
+    if aggregation.minimum > 1:
+        stages.append(Filter(Compare(_COUNTED, ">=", Text(str(aggregation.minimum)))))
+    return [*stages, Sort((_COUNTED,), "desc", limit)]
+
+
+class _Cql(Builder[Node]):
+    def all_of(self, nodes: Sequence[Node]) -> Node:
+        flat = tuple(part for node in nodes for part in (node.parts if isinstance(node, And) else (node,)))
+        return flat[0] if len(flat) == 1 else And(flat)
+
+    def any_of(self, nodes: Sequence[Node]) -> Node:
+        return Or(tuple(part for node in nodes for part in (node.parts if isinstance(node, Or) else (node,))))
+
+    def negated(self, node: Node) -> Node:
+        return node.part if isinstance(node, Not) else Not(node)
+
+    def one_of(self, field: str, values: Sequence[str], attribute: Attribute | None) -> Node:
+        texts = tuple(Text(value) for value in values)
+        return Compare(field, "=", texts[0]) if len(texts) == 1 else In(field, texts)
+
+    def vendor_value(self, attribute: Attribute, value: str) -> str | None:
+        return value if _PLAIN.match(value) and attribute.field != EVENT else None
+
+    def condition(self, condition: Condition, attribute: Attribute) -> Part[Node]:
+        name, op = attribute.field, condition.op
+        if op is Ask.EXISTS:
+            return Part(And((Compare(name, "=", Text("*")), Compare(name, "!=", Text("")))))
+        if op in _ORDER:
+            return self._ordered(condition, attribute)
+        texts = [str(value) for value in condition.values]
+        if op is Ask.CIDR:
+            blocks = [block_pattern(text) for text in texts]
+            known = [block for block in blocks if block is not None]
+            if len(known) < len(blocks):
+                return Part(True, False, "only blocks of IPv4 addresses are asked")
+            return Part(_compared(name, joined_patterns(known)))
+        if op is Ask.MATCHES:
+            return self._regex(name, texts, attribute)
+        if op is Ask.EQ and (attribute.type in ("int", "float") or attribute.kind == "ip") and _all_plain(texts):
+            return Part(self.one_of(name, texts, attribute))
+        if name in DEVICE_PATHS and attribute.transform == "none" and any(_DRIVE.match(text) for text in texts):
+            return Part(_compared(name, joined_patterns([_on_any_volume(op, text) for text in texts])))
+        if attribute.kind == "list":
+            node = _compared(name, pattern(Ask.CONTAINS, texts))
+            return Part(node) if op is Ask.CONTAINS else Part(node, False, "asked anywhere in the list")
+        last_part = attribute.transform == "basename"
+        return Part(_compared(name, pattern(op, texts, kind=attribute.kind, last_part=last_part)))
+
+    def _ordered(self, condition: Condition, attribute: Attribute) -> Part[Node]:
+        if attribute.type == "epoch_ms":
+            moments = [int(_moment_of(value).timestamp() * 1000) for value in condition.values]
+            numbers = [str(moment) for moment in moments]
+        else:
+            numbers = [text for value in condition.values if (text := _number_text(value)) is not None]
+        if not numbers:
+            return Part(False)
+        edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers, key=float)
+        return Part(Compare(attribute.field, _ORDER[condition.op], Text(edge)))
+
+    def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
+        if attribute.transform == "basename":
+            return Part(True, False, "a pattern is not compared with the last part of a path")
+        if attribute.kind == "list":
+            return Part(True, False, "a pattern is not compared with the items of a list")
+        for text in texts:
+            problem = regex_problem(text)
+            if problem is not None and problem[0] == "error":
+                raise UnsafeValueError(f"{text!r} cannot be searched for: {problem[1]}.")
+            if problem is not None:
+                return Part(True, False, problem[1])
+        if name in DEVICE_PATHS and any(re.search(r"[A-Za-z]:", text) for text in texts):
+            return Part(True, False, "Falcon writes this path by volume, without a drive letter")
+        return Part(_compared(name, joined_patterns(texts)))
+
+
+def _compared(name: str, text: str) -> Compare:
+    r"""A pattern between slashes, ignoring case. A slash in it is `\x2f`; so nothing in it can end it."""
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        step = 2 if text[at] == "\\" and at + 1 < len(text) else 1
+        char = text[at + step - 1]
+        out.append(f"\\x{ord(char):02x}" if char == "/" or not char.isprintable() else text[at : at + step])
+        at += step
+    return Compare(name, "=", Regex("".join(out), "i"))
+
+
+def _on_any_volume(op: Ask, text: str) -> str:
+    drive = _DRIVE.match(text)
+    body = _DEVICE + escaped(text[drive.end() :]) if drive else escaped(text)
+    begin = "" if op is Ask.CONTAINS or op is Ask.ENDSWITH else "^"
+    return begin + body + ("$" if op in (Ask.EQ, Ask.ENDSWITH) else "")
+
+
+def _all_plain(texts: Sequence[str]) -> bool:
+    return all(_PLAIN.match(text) for text in texts)
+
+
+def _number_text(value: Scalar) -> str | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    if number != number or number in (float("inf"), float("-inf")):
+        return None
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _moment_of(value: Scalar) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise UnsafeValueError(f"CQL cannot compare a time with {value!r}: write it as 2026-01-31T00:00:00Z.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

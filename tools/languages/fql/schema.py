@@ -1,0 +1,67 @@
+"""The properties that each Falcon endpoint filters on, and what the endpoint is known to do with them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+COLLECTIONS = ("alerts", "hosts", "vulnerabilities", "cases", "iocs", "intel")
+MAX_TERMS = 20
+"""Properties in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One filterable property. `type`: string, number, boolean, timestamp, array, object, ip, ip_text."""
+
+    name: str
+    type: str
+    values: tuple[str, ...] = ()
+    """Every value there is; empty when it is open."""
+    range: bool = False
+    """Whether `>`, `>=`, `<` and `<=` are allowed."""
+
+    @property
+    def letters(self) -> str | None:
+        """`lower` or `upper` when values are codes written in one case only; None for words and names."""
+        last = self.name.rsplit(".", 1)[-1]
+        if last in ("md5", "sha1", "sha256", "aid", "device_id", "agent_id", "cid"):
+            return "lower"
+        if self.name in ("technique_id", "tactic_id", "cve.id", "vulnerability_id"):
+            return "upper"
+        return None
+
+    @property
+    def is_code(self) -> bool:
+        """An identifier, compared as it stands."""
+        return self.letters is not None or self.name.endswith(("_id", ".id")) or self.name in ("id", "cid")
+
+
+@cache
+def tables() -> Mapping[str, Mapping[str, Property]]:
+    """Every collection's properties by name. Source: LANGUAGES appendix B, VENDOR_APIS 1.15."""
+    content = json.loads(files("tracehound.tools.languages.fql").joinpath("fields.json").read_text(encoding="utf-8"))
+    return {
+        collection: {
+            name: Property(name, entry["type"], tuple(entry.get("values", ())), entry.get("range", False))
+            for name, entry in properties.items()
+        }
+        for collection, properties in content.items()
+    }
+
+
+def lookup(collection: str, name: str) -> Property | None:
+    """A property of a collection; `parent_details.*` stands for every property below it."""
+    table = tables()[collection]
+    found = table.get(name)
+    if found is not None:
+        return found
+    parent, dot, _ = name.rpartition(".")
+    whole = table.get(f"{parent}.*") if dot else None
+    return Property(name, "string") if whole is not None else None
+
+
+def known_in(name: str) -> tuple[str, ...]:
+    """The collections that have a property of this name."""
+    return tuple(collection for collection in COLLECTIONS if lookup(collection, name) is not None)

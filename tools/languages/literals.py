@@ -1,0 +1,100 @@
+r"""Regular expressions made from plain values, for the languages that compare text by RE2 patterns.
+
+A value never changes a pattern's structure: everything but letters, digits and harmless signs is escaped, and quotes,
+slashes and control characters are written as `\xHH`, so the pattern can stand in any kind of quotes.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Network, ip_network
+
+from ...knowledge.errors import UnsafeValueError
+from .query import Severity
+from .search import Operator
+
+_HARMLESS = frozenset(" _-,:;=@%<>!~&")
+_META = frozenset("\\.^$*+?()[]{}|")
+_LOOK_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9]")
+_RE2_ONLY = re.compile(r"\\x\{[0-9A-Fa-f]+\}|\\[pP](?:\{\^?\w+\}|\w)|\\z|\(\?[imsU]+-?[imsU]*[:)]")
+
+
+def escaped(value: str) -> str:
+    """A pattern that matches exactly this text."""
+    return "".join(_escape(char) for char in value)
+
+
+def _escape(char: str) -> str:
+    if char.isalnum() or char in _HARMLESS:
+        return char
+    if char in _META:
+        return "\\" + char
+    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\x{{{ord(char):x}}}"
+
+
+def pattern(op: Operator, values: Sequence[str], *, kind: str = "plain", last_part: bool = False) -> str:
+    r"""The pattern of a comparison, to be searched anywhere in the field, ignoring case.
+
+    Args:
+        op: eq, contains, startswith or endswith.
+        values: Any of them may match.
+        kind: `host` and `user` let equality match `name.domain`, `DOMAIN\name` and `name@domain`.
+        last_part: Compare with the last part of a path.
+    """
+    each = [escaped(value) for value in values]
+    middle = each[0] if len(each) == 1 else f"({'|'.join(each)})"
+    begin, rest, end = (r"(^|[\\\x2f])", r"[^\\\x2f]*", "$") if last_part else ("^", "", "")
+    match op:
+        case Operator.EQ if kind == "host":
+            return rf"^{middle}(\.|$)"
+        case Operator.EQ if kind == "user":
+            return rf"(^|\\){middle}$|^{middle}@"
+        case Operator.EQ:
+            return f"{begin}{middle}$"
+        case Operator.STARTSWITH:
+            return f"{begin}{middle}{rest}{end}"
+        case Operator.ENDSWITH:
+            return f"{middle}$"
+        case Operator.CONTAINS:
+            return f"{middle}{rest}{end}"
+        case _:
+            raise AssertionError(op)
+
+
+def block_pattern(text: str) -> str | None:
+    """A pattern that finds the addresses of an IPv4 block and no others; None for IPv6.
+
+    Raises:
+        UnsafeValueError: the text is no block of addresses.
+    """
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise UnsafeValueError(f"{text!r} is not a block of addresses: write it as 10.20.0.0/16.") from None
+    if not isinstance(network, IPv4Network):
+        return None
+    whole, bits = divmod(network.prefixlen, 8)
+    octets = str(network.network_address).split(".")
+    written = [*octets[:whole]]
+    if bits:
+        first = int(octets[whole])
+        written.append("(" + "|".join(str(number) for number in range(first, first + 2 ** (8 - bits))) + ")")
+    return "^" + r"\.".join(written) + ("$" if len(written) == 4 else r"\." if written else "")
+
+
+def regex_problem(text: str) -> tuple[Severity, str] | None:
+    """What is wrong with a pattern: an error that no engine takes, or a warning that RE2 does not; None when nothing."""
+    if _LOOK_AROUND.search(text):
+        return "warning", "RE2 has no look-around and no back-references"
+    try:
+        re.compile(_RE2_ONLY.sub(lambda found: "(?:" if found.group().endswith(":") else "", text))
+    except re.error as error:
+        return "warning" if error.msg.startswith("bad escape") else "error", f"not a regular expression: {error}"
+    except (OverflowError, RecursionError):
+        return "error", "the regular expression is too large"
+    return None
+
+
+def joined_patterns(patterns: Sequence[str]) -> str:
+    """One pattern that finds any of several; a leading `(?i)` is dropped, since comparison ignores case anyway."""
+    bare = [text.removeprefix("(?i)") for text in patterns]
+    return bare[0] if len(bare) == 1 else "|".join(f"(?:{text})" for text in bare)
