@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,12 @@ class House:
 
     async def run(self, approval_id: str) -> object:
         return await self.executor().execute(approval_id)
+
+    def edit_policy(self, old: str, new: str) -> None:
+        """Give the home a policy of its own."""
+        text = (files("tracehound.tools.response") / "policy.yaml").read_text(encoding="utf-8")
+        assert old in text
+        (self.home / "policy.yaml").write_text(text.replace(old, new), encoding="utf-8")
 
     def sql(self, statement: str, *values: Any) -> None:
         """Edit the ledger behind its back."""

@@ -179,15 +179,7 @@ async def test_actions_and_platforms_that_do_not_exist(house: Any) -> None:
 
 
 async def test_two_people_where_policy_wants_two(house: Any) -> None:
-    policy = (house.home.parents[0] / "p").with_name("policy.yaml")
-    packaged = house.desk.home / "policy.yaml"
-    from importlib.resources import files
-
-    text = (files("tracehound.tools.response") / "policy.yaml").read_text(encoding="utf-8")
-    packaged.write_text(
-        text.replace('{estate: lab, criticality: "*", people: 1}', '{estate: lab, criticality: "*", people: 2}')
-    )
-    assert not policy.exists()
+    house.edit_policy('{estate: lab, criticality: "*", people: 1}', '{estate: lab, criticality: "*", people: 2}')
     wanted = house.propose()
     for _ in range(2):
         waiting = await house.desk.approve(wanted, Approver.open("lead"), house.run)
@@ -214,32 +206,20 @@ async def test_live_tenants_start_at_phase_one(house: Any) -> None:
 
 
 async def test_a_refusal_of_the_vendor_is_a_failure_and_unclear_is_unknown(house: Any) -> None:
-    cases: list[tuple[dict[str, Any], str, int]] = [
-        ({"accepted": False}, "failed", 1),
-        (
-            {
-                "fails_with": VendorRefusedError("no", platform="falcon", operation="contain"),
-                "fails_before_effect": True,
-            },
-            "failed",
-            1,
-        ),
-        ({"fails_with": VendorUnavailableError("t/o", platform="falcon", operation="contain")}, "verified", 1),
-        (
-            {
-                "fails_with": VendorUnavailableError("t/o", platform="falcon", operation="contain"),
-                "fails_before_effect": True,
-            },
-            "unknown",
-            1,
-        ),
-        ({"lag": 10_000}, "unknown", 1),
+    no = VendorRefusedError("no", platform="falcon", operation="contain")
+    late = VendorUnavailableError("time-out", platform="falcon", operation="contain")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"accepted": False}, "failed"),
+        ({"fails_with": no, "fails_before_effect": True}, "failed"),
+        ({"fails_with": late}, "verified"),
+        ({"fails_with": late, "fails_before_effect": True}, "unknown"),
+        ({"lag": 10_000}, "unknown"),
     ]
-    for number, (settings, status, calls) in enumerate(cases):
+    for number, (settings, status) in enumerate(cases):
         house.vendor = type(house.vendor)(**settings)
         wanted = house.propose(case_id=f"c-{number}")
         outcome = await house.desk.approve(wanted, Approver.open("lead"), house.run)
-        assert (outcome.status, len(house.vendor.calls)) == (status, calls), settings
+        assert (outcome.status, len(house.vendor.calls)) == (status, 1), settings
 
 
 async def test_an_unknown_outcome_is_settled_by_reading_never_by_calling(house: Any) -> None:
@@ -366,10 +346,7 @@ def _no_signature(house: Any, approval_id: str) -> None:
 
 
 def _phase_lowered(house: Any, approval_id: str) -> None:
-    from importlib.resources import files
-
-    text = (files("tracehound.tools.response") / "policy.yaml").read_text(encoding="utf-8")
-    (house.home / "policy.yaml").write_text(text.replace("phase: 2", "phase: 1"))
+    house.edit_policy("phase: 2", "phase: 1")
 
 
 REFUSED: list[tuple[Attack, State, str]] = [
@@ -507,12 +484,7 @@ async def test_a_kill_switch_freezes_what_waits(house: Any) -> None:
 
 
 async def test_caps_hold_an_action_back_until_they_free_themselves(house: Any) -> None:
-    from importlib.resources import files
-
-    text = (files("tracehound.tools.response") / "policy.yaml").read_text(encoding="utf-8")
-    (house.home / "policy.yaml").write_text(
-        text.replace("lab: {group_hour: 20, hour: 20", "lab: {group_hour: 2, hour: 2")
-    )
+    house.edit_policy("lab: {group_hour: 20, hour: 20", "lab: {group_hour: 2, hour: 2")
     for number in range(2):
         house.vendor.containment = "normal"
         wanted = house.propose(device_id=f"d-{number}")

@@ -88,12 +88,11 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    approval: str
+    id: str
     status: str
     action: str
     platform: Platform
-    device_id: str
-    hostname: str
+    target: dict[str, str]
     detail: str
     approved_by: tuple[str, ...] = ()
     vendor_reference: str | None = None
@@ -178,12 +177,11 @@ class Approval:
         """What came of it so far."""
         action = self.action
         return Outcome(
-            approval=self.id,
+            id=self.id,
             status=self.status,
             action=action.action,
             platform=action.platform,
-            device_id=action.target.device_id,
-            hostname=action.target.hostname,
+            target={"device_id": action.target.device_id, "hostname": action.target.hostname},
             detail=self.why,
             approved_by=tuple(item.approver for item in self.signatures if item.verdict == "approve"),
             vendor_reference=self.vendor_reference,

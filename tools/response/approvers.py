@@ -198,26 +198,30 @@ def add_approver(
     home: Path,
     name: str,
     *,
-    role: Role = "responder",
+    role: str = "responder",
     identity: str | None = None,
-    scope: Scope = "live",
+    scope: Scope | None = None,
     passphrase: str | None = None,
     admin: Approver | None = None,
     audit: Audit | None = None,
     clock: Clock = system_moment,
-) -> Entry:
-    """Make a key and enter it in the registry.
+) -> Path:
+    """Make a key and enter it in the registry, signed by an admin.
 
     Args:
         home: The TRACEHOUND_HOME folder.
         name: Letters, digits, `.`, `_`, `-`.
         role: What the person may do, see `policy.yaml`.
         identity: Who it is in the directory; by default the name.
-        scope: `lab` keys decide about the lab only.
+        scope: `lab` keys decide about labs only; by default the scope of the admin who signs.
         passphrase: Encrypts the key file.
-        admin: Who signs; the very first of a scope must be an admin and signs for itself.
+        admin: Who signs. The first admin for live vendors signs for itself; left out otherwise, the lab's admin signs
+            for the lab as long as there is nobody for live vendors.
         audit: The trail, when its second place is not the default.
         clock: Source of times.
+
+    Returns:
+        The key file.
 
     Raises:
         UsageError: A bad name, an unknown role, or a name that is taken.
@@ -226,40 +230,70 @@ def add_approver(
     _require_name(name)
     if role not in ROLES:
         raise UsageError(f"there is no role {role!r}; roles are {', '.join(ROLES)}")
+    path = home / FOLDER / f"{name}.key"
     with _changing(home, audit, clock) as change:
         if (known := change.registry.find(name)) and known.active:
             raise UsageError(f"there is an approver {name} already; revoke it first")
-        is_first = not any(item.role == "admin" and item.scope == scope for item in change.registry.entries)
-        if admin is None and is_first and role != "admin":
-            raise UsageError(f"the first approver for {scope} vendors must be an admin: add one with the role admin")
-        if not is_first:
-            _require_admin(change.registry, admin, scope, home)
-        elif role != "admin":
-            raise DeniedError(f"no admin for {scope} vendors has signed")
+        signer, scope = _signer(change.registry, home, role, scope, admin)
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes_raw().hex()
+        _write_key(path, key, passphrase)
         entry = Entry(name, role, identity or name, scope, public, change.at)
-        _write_key(home / FOLDER / f"{name}.key", key, passphrase)
-        signer = Approver(name, home, passphrase).within(home) if is_first else admin
-        assert signer is not None
-        change.commit((*change.registry.entries, entry), signer, first_admin=public if is_first else None)
-    return entry
+        first = None if signer else public
+        change.commit((*change.registry.entries, entry), signer or Approver.open(name, home, passphrase), first)
+    return path
+
+
+def _signer(
+    registry: Registry, home: Path, role: str, scope: Scope | None, admin: Approver | None
+) -> tuple[Approver | None, Scope]:
+    """Who signs for a new entry, and its scope. None: it is the first admin of its scope, and signs for itself."""
+    admins = {item.scope: item for item in registry.entries if item.role == "admin" and item.active}
+    if admin is not None:
+        entry = registry.find(admin.name)
+        scope = scope or (entry.scope if entry else "live")
+        _require_admin(registry, admin, scope, home)
+        return admin, scope
+    if role == "admin" and (scope or "live") not in admins:
+        return None, scope or "live"
+    if scope != "live" and "live" not in admins and "lab" in admins:
+        lab_admin = Approver.open(admins["lab"].name, home)
+        _require_admin(registry, lab_admin, "lab", home)
+        return lab_admin, "lab"
+    if not admins:
+        raise UsageError("the first approver must be an admin: add one with the role admin, who then signs for others")
+    raise DeniedError("only an admin may add approvers: name the one who signs")
 
 
 def revoke_approver(
-    home: Path, name: str, *, admin: Approver, audit: Audit | None = None, clock: Clock = system_moment
+    home: Path,
+    name: str,
+    *,
+    admin: Approver | None = None,
+    audit: Audit | None = None,
+    clock: Clock = system_moment,
 ) -> Entry:
     """Take a person's authority away, also over what they approved and nobody has executed yet.
 
+    Args:
+        home: The TRACEHOUND_HOME folder.
+        name: Whose.
+        admin: Who signs; left out, the lab's admin signs for a key of the lab.
+        audit: The trail, when its second place is not the default.
+        clock: Source of times.
+
     Raises:
-        UsageError: Nobody of this name, or the last admin.
+        UsageError: Nobody of this name, or an admin's own key.
         DeniedError: Not signed by an admin.
     """
     with _changing(home, audit, clock) as change:
         entry = change.registry.find(name)
         if entry is None or not entry.active:
-            raise UsageError(f"there is no active approver {name}")
+            raise UsageError(f"there is no active approver {name}; `tracehound approver list` names them")
+        if admin is None and entry.scope == "lab":
+            admin = _signer(change.registry, home, "viewer", "lab", None)[0]
         _require_admin(change.registry, admin, entry.scope, home)
+        assert admin is not None
         if entry.name == admin.name:
             raise UsageError("an admin cannot revoke their own key: another admin must")
         revoked = replace(entry, revoked=change.at)

@@ -36,7 +36,7 @@ class Desk:
     def __init__(
         self,
         home: Path,
-        estate: Estate,
+        estate: Estate | None = None,
         *,
         second_place: Path | None = None,
         clock: Clock = system_moment,
@@ -47,7 +47,7 @@ class Desk:
 
         Args:
             home: The TRACEHOUND_HOME folder.
-            estate: Whose vendors proposals are about.
+            estate: Whose vendors proposals are about; a desk that only decides needs none.
             second_place: Folder for audit checkpoints, by default `home/checkpoints`.
             clock: Source of time.
             lease: How long a silent executor counts as alive.
@@ -125,6 +125,8 @@ class Desk:
     ) -> tuple[Proposal, Decision]:
         """`propose` for callers that show refusals too: a refused proposal has the status `denied`."""
         require_supported(action, facts.platform)
+        if self.estate is None:
+            raise ConfigurationError("this desk was opened without an estate, so it can decide but not propose")
         target = Target(facts.device_id, facts.hostname)
         wanted = Action(action, facts.platform, facts.tenant, target, self.estate, parameters or {})
         draft = Draft(wanted, facts, reason, tuple(evidence), case_id, requester)
@@ -138,6 +140,14 @@ class Desk:
             NotPendingError: There is none.
         """
         return self.ledger.get(approval_id)
+
+    def outcome(self, approval_id: str) -> Outcome:
+        """What became of an approval so far.
+
+        Raises:
+            NotPendingError: There is none.
+        """
+        return self.ledger.get(approval_id).outcome()
 
     def pending(self, case_id: str | None = None) -> list[Proposal]:
         """What waits for a person, oldest first."""

@@ -60,12 +60,12 @@ class KillSwitch:
         self.home, self.path, self._clock = home, home / FILE_NAME, clock
         self._audit = audit or Audit(home, clock=clock)
 
-    def status(self, *, connection: sqlite3.Connection | None = None) -> KillState:
+    def state(self, *, connection: sqlite3.Connection | None = None) -> KillState:
         """The level and epoch in force; K3 when the file or the trail cannot be read."""
         if connection is None:
             try:
                 with store.reading(self._audit.path) as own:
-                    return self.status(connection=own)
+                    return self.state(connection=own)
             except StorageError as error:
                 return KillState(Level.K3, -1, str(error))
         audited = trail.last_of_kind(connection, "kill-switch")
@@ -92,7 +92,7 @@ class KillSwitch:
             UsageError: Not higher than now, or no reason.
             StorageError: The file or the audit trail cannot be written; a written file is in force all the same.
         """
-        before = self.status()
+        before = self.state()
         if level <= before.level:
             raise UsageError(f"the kill switch is at K{before.level.value} already; K{level.value} would not raise it")
         return self._change(level, by=by, why=why)
@@ -104,7 +104,7 @@ class KillSwitch:
             UsageError: Not lower than now, or no reason.
             DeniedError: Not an active admin, or not their key.
         """
-        before = self.status()
+        before = self.state()
         if level >= before.level:
             raise UsageError(f"the kill switch is at K{before.level.value}; K{level.value} would not lower it")
         entry = load_registry(self.home).find(admin.name)
@@ -121,7 +121,7 @@ class KillSwitch:
             raise UsageError("the kill switch needs a reason: give --why")
         at = self._clock().wall.isoformat()
         content = {"level": f"K{level.value}", "by": by, "why": why, "at": at}
-        raising = level > self.status().level
+        raising = level > self.state().level
         if raising:  # in force before the trail is asked, in case the trail is what is broken
             self._write(content)
         with store.transaction(self._audit.path) as connection:
@@ -140,7 +140,7 @@ class KillSwitch:
         if not raising:
             self._write(content)
         self._audit.checkpoint()
-        return self.status()
+        return self.state()
 
     def _write(self, content: dict[str, str]) -> None:
         draft = self.path.with_suffix(f".{os.getpid()}.new")

@@ -16,6 +16,8 @@ PEOPLE: tuple[tuple[str, Role], ...] = (("admin", "admin"), ("lead", "lead"), ("
 def ensure_lab_approvers(home: Path, *, audit: Audit | None = None) -> None:
     """Make the lab's people, once: `admin` who signs, `lead` and `second` who decide. Their keys decide about labs only.
 
+    Also writes a protected list without entries when there is none; what protects itself by class or label needs none.
+
     Raises:
         StorageError: The home cannot be written.
     """
@@ -29,6 +31,7 @@ def ensure_lab_approvers(home: Path, *, audit: Audit | None = None) -> None:
         except UsageError:
             if not load_registry(home).find(name):  # unless another process made it at the same moment
                 raise
+    ensure_lab_protected(home, audit=trail)
 
 
 def ensure_lab_protected(home: Path, hosts: Iterable[TargetFacts] = (), *, audit: Audit | None = None) -> None:

@@ -148,7 +148,7 @@ class Ledger:
     def _enter(
         self, db: sqlite3.Connection, draft: Draft, request: bytes, attempt: int, policy: Policy
     ) -> tuple[Approval, Decision]:
-        now, kill = self.clock(), self.kill_switch.status(connection=db)
+        now, kill = self.clock(), self.kill_switch.state(connection=db)
         protected = self._protected()
         decide_by = Deadline.after(now, DECIDE_WITHIN)
         entered = {
@@ -240,7 +240,7 @@ class Ledger:
         if standing.state in _RETRYABLE:
             return False
         if standing.state is State.PENDING:
-            return set(standing.evidence) == set(draft.evidence) and standing.epoch == self.kill_switch.status().epoch
+            return set(standing.evidence) == set(draft.evidence) and standing.epoch == self.kill_switch.state().epoch
         if standing.state is State.DENIED:
             protected = self._protected()
             held = standing.policy_hash, standing.protected_hash, standing.facts
@@ -405,7 +405,7 @@ class Ledger:
             raise DeniedError(f"the signature of {approver} does not fit {approval.id} or is by no registered key")
         if abs(now.wall - signed_at) > FRESH_SIGNATURE:
             raise DeniedError(f"the signature of {approver} is not of now; sign again")
-        kill = self.kill_switch.status(connection=db)
+        kill = self.kill_switch.state(connection=db)
         if verdict == "approve" and kill.epoch != approval.epoch:
             raise DeniedError(f"the kill switch moved since {approval.id} was proposed; propose it again")
         action = approval.action
@@ -456,7 +456,7 @@ class Ledger:
             now=now,
             estate=estate,
             reading=reading,
-            kill=self.kill_switch.status(connection=db),
+            kill=self.kill_switch.state(connection=db),
             policy=Policy.load(self.home),
             protected=self._protected(),
             registry=self._registry(db),
