@@ -22,6 +22,9 @@ CRITICALITIES: Mapping[str, float] = {"critical": 1.0, "high": 0.7, "normal": 0.
 WEIGHTS: Mapping[str, float] = {"severity": 0.35, "correlation": 0.4, "criticality": 0.15, "prevalence": 0.1}
 HISTORY_DISCOUNT = 0.35
 """What an earlier closing as false positive takes off the score; the priority's floor stays."""
+DISMISSALS = frozenset({"false positive", "disregard", "benign"})
+"""Verdicts by which a person closed an alert as harmless (OCSF verdicts)."""
+
 ORDER: tuple[Priority, ...] = ("Low", "Medium", "High", "Critical")
 
 
@@ -33,7 +36,7 @@ def earlier_closings(alert: Happening, findings: Sequence[Happening]) -> list[Ha
         if other.index != alert.index
         and other.event_class is EventClass.FINDING
         and other.time < alert.time
-        and other.text("finding.verdict").lower() in ("false_positive", "benign", "ignored")
+        and other.text("finding.verdict").lower() in DISMISSALS
         and _pattern(other) == _pattern(alert)
     ]
 
@@ -173,7 +176,7 @@ def _factors(
     ]
     for closing in closings[:3]:
         comment = closing.text("finding.comment")
-        value = f"closed as {closing.text('finding.verdict')} on {closing.time:%Y-%m-%d}"
+        value = f"closed as {closing.text('finding.verdict').lower()} on {closing.time:%Y-%m-%d}"
         if comment:
             value += f': "{comment[:200]}"'
         factors.append(Factor(factor="history", value=f"{value} (-{HISTORY_DISCOUNT:.2f})", evidence=_ids([closing])))

@@ -101,7 +101,11 @@ def is_anchor(item: Happening, focus: Focus, directory: Directory) -> bool:
         return False
     if focus.findings:
         return bool(item.values("finding.uid") & focus.findings)
-    if item.event_class is EventClass.FINDING and item.text("finding.verdict") in ("false_positive", "benign"):
+    if item.event_class is EventClass.FINDING and item.text("finding.verdict").lower() in (
+        "false positive",
+        "disregard",
+        "benign",
+    ):
         return False
     asked = any(label.hunt in focus.hunts and label.signal in ("strong", "medium") for label in item.labels)
     named = bool(focus.names & _names(item))
