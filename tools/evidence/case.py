@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from ...knowledge.errors import CaseError
+from ...knowledge.errors import CaseError, StorageError
 from ..languages.query import Platform
 from ..languages.search import Search, Window
 from ..languages.vocabulary import EventClass
@@ -40,8 +40,12 @@ class CaseSummary:
     """One line of `case list`."""
 
     id: str
-    created: datetime
+    created: str
+    """UTC, ISO."""
     question: str
+    """The first one."""
+    estate: str
+    """Of the last answer; empty before there is one."""
     answers: int
     evidence: int
 
@@ -78,13 +82,13 @@ class Case:
         return case
 
     @classmethod
-    def open(cls, home: Path, case_id: str, *, writable: bool = True, wait: float = 0.0) -> Self:
+    def open(cls, home: Path, case_id: str, *, write: bool = True, wait: float = 0.0) -> Self:
         """Open an existing case.
 
         Args:
             home: TRACEHOUND_HOME.
             case_id: Id as printed by `case list`.
-            writable: False to look only; then another process may be writing.
+            write: False to look only; then another process may be writing.
             wait: Seconds to wait for another writer to end.
 
         Raises:
@@ -93,7 +97,7 @@ class Case:
             StorageError: the folder cannot be read or written.
         """
         folder = _folder(home, case_id)
-        return cls(home, case_id, Store(folder, _manifest(home, case_id), writable=writable, wait=wait))
+        return cls(home, case_id, Store(folder, _manifest(home, case_id), writable=write, wait=wait))
 
     @staticmethod
     def latest(home: Path) -> str | None:
@@ -140,6 +144,11 @@ class Case:
     def questions(self) -> list[Entry]:
         """Questions asked, oldest first; `body` has `text` and `window`."""
         return self._entries("question")
+
+    def window(self) -> Window | None:
+        """The window of the last question that had one: what a follow-up question inherits."""
+        spans = [entry.body["window"] for entry in self.questions() if entry.body["window"]]
+        return Window.model_validate(spans[-1]) if spans else None
 
     def searches(self) -> list[Search]:
         """Typed searches, oldest first."""
@@ -296,7 +305,7 @@ class Case:
             rows = self._store.db.execute("SELECT fields FROM rows ORDER BY alias").fetchall()
         for (fields,) in rows:
             for kind, values in entity_values(json.loads(fields)).items():
-                counts[kind].update(values)
+                counts[kind].update(sorted(values))
         return {kind: tuple(value for value, _ in counter.most_common()) for kind, counter in counts.items() if counter}
 
     def save_answer(self, answer: Answer) -> int:
@@ -448,6 +457,7 @@ def _record(query_id: str, run: QueryRun, refused: Sequence[str]) -> QueryRecord
         ),
         status=run.status,
         rows=max(coverage.rows, len(run.rows)),
+        kept=len(run.rows) if run.status == "ok" else None,
         total=coverage.total,
         complete=coverage.complete and run.status == "ok" and not refused,
         incomplete_because=because,
@@ -478,15 +488,18 @@ def list_cases(home: Path) -> list[CaseSummary]:
 
 
 def _summary(home: Path, case_id: str) -> CaseSummary:
-    created = datetime.strptime(case_id[2:21], "%Y%m%d-%H%M%S-%f").replace(tzinfo=UTC)
+    moment = datetime.strptime(case_id[2:21], "%Y%m%d-%H%M%S-%f").replace(tzinfo=UTC)
+    created = str(iso_z(moment))
     try:
-        with Case.open(home, case_id, writable=False) as case:
+        with Case.open(home, case_id, write=False) as case:
             asked = case.questions()
             rows = case._store.db.execute("SELECT count(*) FROM rows").fetchone()[0]
             question = asked[0].body["text"] if asked else ""
-            return CaseSummary(case_id, created, question, case._store.count("answer"), rows)
-    except CaseError as exc:
-        return CaseSummary(case_id, created, f"[{exc}]", 0, 0)
+            given = case._entries("answer")
+            estate = given[-1].body["estate"] if given else ""
+            return CaseSummary(case_id, created, question, estate, len(given), rows)
+    except (CaseError, StorageError) as exc:
+        return CaseSummary(case_id, created, f"[{exc}]", "", 0, 0)
 
 
 def delete_case(home: Path, case_id: str) -> None:

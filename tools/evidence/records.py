@@ -65,6 +65,8 @@ class QueryRecord(Record):
     check: CheckRecord
     status: Literal["ok", "error", "refused", "unsupported"]
     rows: int = 0
+    kept: int | None = None
+    """Rows that met the search and became evidence, where the query had to return more than was asked for."""
     total: int | None = None
     complete: bool = False
     incomplete_because: str | None = None
