@@ -1,4 +1,4 @@
-"""The vendors' servers of one lab, each under its own host name."""
+"""The vendors' servers of one lab."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,15 +19,10 @@ HOSTS: Mapping[str, Callable[[World], Vendor]] = {
     "graph.lab": Graph,
     "mde.lab": DefenderForEndpoint,
 }
-_VENDORS: Mapping[str, tuple[str, ...]] = {
-    "falcon": ("falcon.lab",),
-    "sentinelone": ("sentinelone.lab",),
-    "microsoft": ("login.lab", "loganalytics.lab", "graph.lab", "mde.lab"),
-}
 
 
 def by_host(world: World) -> ASGIApp:
-    """One ASGI app that answers for every host of the lab; any other host is not found."""
+    """Each server under its own host name; any other host is not found."""
     servers = {host: vendor(world).app() for host, vendor in HOSTS.items()}
     nowhere = Starlette()
 
@@ -38,9 +33,6 @@ def by_host(world: World) -> ASGIApp:
     return dispatch
 
 
-def by_vendor(world: World) -> Mapping[str, Starlette]:
-    """One app for each vendor, for a port of its own: the paths of Microsoft's APIs do not overlap."""
-    return {
-        name: Starlette(routes=[route for host in hosts for route in HOSTS[host](world).routes()])
-        for name, hosts in _VENDORS.items()
-    }
+def on_one_port(world: World) -> Starlette:
+    """All servers under one address: their paths do not overlap."""
+    return Starlette(routes=[route for vendor in HOSTS.values() for route in vendor(world).routes()])

@@ -38,10 +38,13 @@ class LabClock:
         self._started = time.monotonic()
 
     def now(self) -> datetime:
-        """The servers' present moment."""
-        if self.real_time:
-            self._follow_the_wall()
-        return self.telemetry_end + timedelta(seconds=self._state.elapsed())
+        """The moment for this process: what its clients' tokens, retries and rate limits run by."""
+        return self.telemetry_end + timedelta(seconds=self.waited)
+
+    def stamp(self) -> str:
+        """The moment for the whole lab, ISO 8601 with Z: what is written into records."""
+        moment = self.telemetry_end + timedelta(seconds=self.elapsed)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
     def elapsed(self) -> float:

@@ -20,7 +20,7 @@ from . import sql_fql
 from .falcon_search import SearchJobs
 from .sql import Clause, QueryRejectedError, moment, quoted
 from .state import Note, Role
-from .wire import Call, Refusal, Vendor, World, bearer, bounded, iso, json_answer
+from .wire import Call, Refusal, Vendor, World, bearer, bounded, json_answer
 
 TOKEN_SECONDS = 1799
 CALLS = 6000
@@ -182,7 +182,7 @@ class Falcon(Vendor):
         removes_first = sorted(steps, key=lambda step: not str(step["name"]).startswith("remove"))
         for alert in known:
             for step in removes_first:
-                self.state.add_note(self.name, alert, str(step["name"]), str(step.get("value", "")), iso(self.clock))
+                self.state.add_note(self.name, alert, str(step["name"]), str(step.get("value", "")), self.clock.stamp())
         return self.envelope(None, "detectsapi", call, writes={"resources_affected": len(known)})
 
     # hosts

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...knowledge.errors import UsageError
+from .folder import STATE, LabFolder
 from .state import LabState
 
 
@@ -69,6 +70,19 @@ SPECIAL: Mapping[str, Mapping[str, Mapping[str, Fault]]] = {
     },
 }
 """Operations of each vendor, with the faults that only they can have."""
+
+
+def set_fault(lab: LabFolder, vendor: str, operation: str, fault: str) -> None:
+    """Put a fault on an operation of a lab, for every process that serves it; see `put`.
+
+    Raises:
+        UsageError: one of the names does not exist; the message lists those that do.
+    """
+    state = LabState(lab.directory / STATE)
+    try:
+        put(state, vendor, operation, fault)
+    finally:
+        state.close()
 
 
 def put(state: LabState, vendor: str, operation: str, fault: str) -> None:

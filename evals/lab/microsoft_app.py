@@ -5,7 +5,7 @@ Each API is a server with its own host and audience. Their paths do not overlap,
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 from uuid import NAMESPACE_DNS, uuid4, uuid5
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .state import Role
-from .wire import Call, Refusal, Vendor, bearer, iso, json_answer
+from .wire import Call, Refusal, Vendor, bearer, json_answer
 
 TENANT = str(uuid5(NAMESPACE_DNS, "tenant.lab"))
 WORKSPACE = str(uuid5(NAMESPACE_DNS, "workspace.lab"))
@@ -86,7 +86,7 @@ class Entra(Microsoft):
             "error": refusal.code if isinstance(refusal.code, str) else "temporarily_unavailable",
             "error_description": refusal.message,
             "error_codes": [int(number[1])] if number else [90055 if refusal.status == 429 else 90033],
-            "timestamp": iso(self.clock),
+            "timestamp": self.clock.stamp(),
             "trace_id": str(uuid4()),
             "correlation_id": str(uuid4()),
         }
@@ -193,9 +193,9 @@ class DefenderForEndpoint(Microsoft):
         machine = await self._known(call.request.path_params["id"])
         self.limit("machine actions", 100, 60)
         busy = ("Pending", "InProgress")
-        if any(a["machineId"] == machine["id"] and a["status"] in busy for a in self._settled()):
+        if any(action["status"] in busy for action in self._settled(lambda a: bool(a["machineId"] == machine["id"]))):
             raise Refusal(400, "Action is already in progress on the machine.", code="ActiveRequestAlreadyExists")
-        now = iso(self.clock)
+        now = self.clock.stamp()
         action = {
             "id": str(uuid4()),
             "type": kind,
@@ -224,29 +224,31 @@ class DefenderForEndpoint(Microsoft):
         return json_answer({"@odata.context": "https://mde.lab/api/$metadata#MachineActions/$entity"} | action, 201)
 
     async def _actions(self, call: Call) -> Response:
-        kept = [_shown(action) for action in self._settled() if _meets(call.param("$filter"), action)]
+        wanted = call.param("$filter")
+        kept = [_shown(action) for action in self._settled(lambda action: _meets(wanted, action))]
         return json_answer({"value": kept[: call.number("$top", 10_000, 1, 10_000)]})
 
     async def _action(self, call: Call) -> Response:
         wanted = call.request.path_params["id"]
-        for action in self._settled(wanted):
-            if action["id"] == wanted:
-                return json_answer(_shown(action))
+        for action in self._settled(lambda action: bool(action["id"] == wanted)):
+            return json_answer(_shown(action))
         raise Refusal(404, f"Machine action {wanted} was not found.")
 
-    def _settled(self, reading: str | None = None) -> list[dict[str, Any]]:
-        """Every action as it stands now, newest first; reading one moves it on."""
+    def _settled(self, wanted: Callable[[Mapping[str, Any]], bool]) -> list[dict[str, Any]]:
+        """The wanted actions as they stand now, newest first. Being read moves an action on."""
         settled = []
         for action, due in self.state.machine_actions():
+            if not wanted(action):
+                continue
             before = dict(action)
             if action["status"] in ("Pending", "InProgress") and due is not None:
-                action["_reads"] += action["id"] == reading
+                action["_reads"] += 1
                 if self.clock.elapsed >= due or action["_reads"] >= READS_UNTIL_DONE:
                     action["status"] = action["_ends"]
                 elif action["_reads"] > 1:
                     action["status"] = "InProgress"
             if action != before:
-                action["lastUpdateDateTimeUtc"] = iso(self.clock)
+                action["lastUpdateDateTimeUtc"] = self.clock.stamp()
                 self.state.save_machine_action(action, due)
             settled.append(action)
         return settled

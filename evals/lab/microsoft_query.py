@@ -15,7 +15,7 @@ from . import sql_kql
 from .microsoft_app import WORKSPACE, Microsoft
 from .sql import moment
 from .telemetry import off_loop
-from .wire import Call, Refusal, World, iso, json_answer
+from .wire import Call, Refusal, World, json_answer
 
 MOST_ROWS = 500_000
 MOST_BYTES = 64_000_000
@@ -165,7 +165,7 @@ class Graph(Microsoft):
             kind = {"SemanticError": "Semantic error", "SyntaxError": "Syntax error"}.get(code[6:], "Not supported")
             code, message = "BadRequest", f"{kind}: {message}"
         request = str(uuid4())
-        inner = {"date": iso(self.clock), "request-id": request, "client-request-id": request}
+        inner = {"date": self.clock.stamp(), "request-id": request, "client-request-id": request}
         content = {"error": {"code": code, "message": message, "innerError": inner}}
         return json_answer(content, refusal.status, refusal.headers)
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from .sentinelone_dv import DeepVisibility
 from .sql import moment
 from .state import Role
-from .wire import Call, Refusal, Vendor, World, bounded, iso, json_answer
+from .wire import Call, Refusal, Vendor, World, bounded, json_answer
 
 BASE = "/web/api/v2.1"
 ISOLATION_SECONDS = 5.0
@@ -190,7 +190,7 @@ class SentinelOne(Vendor):
             return json_answer({"data": {"affected": 0}})
         chosen = self._scope(call, await self._all("s1_threats"), _THREATS)
         for threat in chosen:
-            self.state.add_note(self.name, threat["id"], "note", text, iso(self.clock))
+            self.state.add_note(self.name, threat["id"], "note", text, self.clock.stamp())
         return json_answer({"data": {"affected": len(chosen)}})
 
     def _scope(self, call: Call, records: list[Record], fields: Mapping[str, str]) -> list[Record]:

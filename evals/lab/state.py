@@ -9,6 +9,7 @@ import json
 import secrets
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,21 +120,26 @@ class LabState:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        opened: sqlite3.Connection | None = None
         try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db = opened = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            # Whoever forgets to close leaves no open file behind.
+            self._closing = weakref.finalize(self, opened.close)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             with self._transaction() as db:
                 for statement in _SCHEMA.split(";"):
                     db.execute(statement)
         except sqlite3.Error as exc:
+            if opened:
+                opened.close()
             raise StorageError(
                 f"the lab's state {path} cannot be opened: {exc}; check the folder's permissions"
             ) from exc
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._closing()
 
     # the clock
 

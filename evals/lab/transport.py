@@ -1,6 +1,9 @@
 """The way from an httpx client to the lab's servers in the same process."""
 
+from collections.abc import Callable
+
 import httpx
+from starlette.types import ASGIApp
 
 from .apps import by_host
 from .wire import Silence, World
@@ -12,9 +15,16 @@ _PATIENCE = 60.0
 class LabTransport(httpx.AsyncBaseTransport):
     """Answers `https://<vendor>.lab/...` from the lab; other hosts get status 404. Time-outs run on the lab's clock."""
 
-    def __init__(self, world: World) -> None:
-        self._clock = world.clock
-        self._inner = httpx.ASGITransport(app=by_host(world))
+    def __init__(self, world: World, servers: ASGIApp | None = None, closed: Callable[[], None] | None = None) -> None:
+        """Serve one client.
+
+        Args:
+            world: the lab.
+            servers: its servers, where several clients share them.
+            closed: called when the client closes.
+        """
+        self._clock, self._closed = world.clock, closed
+        self._inner = httpx.ASGITransport(app=servers or by_host(world))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request.
@@ -30,4 +40,6 @@ class LabTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("the vendor did not answer", request=request) from None
 
     async def aclose(self) -> None:
-        """Nothing to close: the servers belong to the lab."""
+        """Tell whoever opened the lab."""
+        if self._closed:
+            self._closed()

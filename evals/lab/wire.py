@@ -37,6 +37,11 @@ class World:
     delay: float = 0.0
     """Seconds added to every answer, as a distant vendor would."""
 
+    def close(self) -> None:
+        """Let go of the lab's files."""
+        self.telemetry.close()
+        self.state.close()
+
     @property
     def patient(self) -> bool:
         """A call that comes too early is answered as if its caller had waited: the clock jumps, the caller cannot."""
@@ -222,7 +227,7 @@ class Vendor(ABC):
         said = _APPROVAL.search(agent) or _APPROVAL.search(str(body.get("Comment", "")))
         self.state.record(
             {
-                "time": iso(self.clock),
+                "time": self.clock.stamp(),
                 "vendor": self.name,
                 "operation": operation,
                 "target": ", ".join(_targets(request, body)),
@@ -274,11 +279,6 @@ def bearer(request: Request) -> str:
     """The token of an `Authorization: Bearer` header, or nothing."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def iso(clock: LabClock) -> str:
-    """The servers' moment as ISO 8601 with milliseconds and Z."""
-    return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
