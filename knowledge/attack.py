@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def title(technique_id: str) -> str:
 
 
 @cache
-def _content() -> dict[str, dict[str, dict[str, object]]]:
+def _content() -> dict[str, Any]:
     text = files("tracehound.knowledge").joinpath("attack.json").read_text(encoding="utf-8")
-    content: dict[str, dict[str, dict[str, object]]] = json.loads(text)
+    content: dict[str, Any] = json.loads(text)
     return content

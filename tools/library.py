@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -84,8 +86,6 @@ class HuntLibrary:
         """
         found = self.hunts.get(hunt_id)
         if found is None:
-            from difflib import get_close_matches
-
             near = ", ".join(get_close_matches(hunt_id, self.hunts, n=3, cutoff=0.4)) or "see `tracehound hunts list`"
             raise UsageError(f"there is no hunt {hunt_id!r}; nearest: {near}")
         return found
@@ -152,7 +152,10 @@ def hunt_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def missing_attributes(search: HuntSearch) -> Mapping[Platform, tuple[str, ...]]:
-    """The platforms that cannot run a search, and the attributes they lack for it; a platform without the class is left out."""
+    """The platforms that cannot run a search, and the attributes they lack for it.
+
+    Optional parameters are left out, as in a run that does not fill them. A platform without the class is left out.
+    """
     lacking: dict[Platform, tuple[str, ...]] = {}
     for platform in Platform:
         verdicts = [narrow(_sample(search), view) for view in views_for(search.event_class, frozenset({platform}))]
@@ -162,10 +165,10 @@ def missing_attributes(search: HuntSearch) -> Mapping[Platform, tuple[str, ...]]
 
 
 def _sample(search: HuntSearch) -> Search:
-    from datetime import UTC, datetime, timedelta
-
-    end = datetime(2000, 1, 2, tzinfo=UTC)
-    return Search(event_class=search.event_class, where=search.where, window=Window(start=end - timedelta(1), end=end))
+    """The search with nothing but the parameters that it needs, over some window."""
+    where = bind(search.where, {name: ("x",) for name in search.needs})
+    window = Window(start=datetime(2000, 1, 1, tzinfo=UTC), end=datetime(2000, 1, 2, tzinfo=UTC))
+    return Search(event_class=search.event_class, where=where, window=window)
 
 
 def check(paths: Sequence[Path], *, content: Path | None = None) -> list[Problem]:
@@ -239,7 +242,7 @@ class _Lines:
     def of(cls, path: Path) -> "_Lines":
         words: list[tuple[str, int]] = []
         for event in yaml.parse(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.ScalarEvent):
+            if isinstance(event, yaml.ScalarEvent) and event.start_mark is not None:
                 words.append((event.value, event.start_mark.line + 1))
         return cls(words)
 
