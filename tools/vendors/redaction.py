@@ -15,7 +15,6 @@ _SHAPES = (
         r"\1[redacted]",
     ),
 )
-_LONGEST = 400
 
 
 class Redactor:
@@ -31,11 +30,11 @@ class Redactor:
         if secret:
             self._secrets |= dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret)))
 
-    def __call__(self, text: str) -> str:
-        """One line without secrets and control characters, cut at 400 characters."""
+    def __call__(self, text: str, *, longest: int = 400) -> str:
+        """One line without secrets and control characters, of at most `longest` characters."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "[redacted]")
         for shape, instead in _SHAPES:
             text = shape.sub(instead, text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+        return text if len(text) <= longest else text[: longest - 1] + "…"

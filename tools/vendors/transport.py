@@ -120,7 +120,7 @@ class Session:
     ) -> VendorError:
         """An error about this vendor: one sentence `<vendor> <what> (<operation>)`, without secrets."""
         return kind(
-            self.redact(f"{self.dialect.vendor} {what} ({operation.name})"),
+            f"{self.dialect.vendor} {self.redact(what)} ({operation.name})",
             platform=self.dialect.platform,
             operation=operation.name,
             status=status,
@@ -175,7 +175,7 @@ class Session:
                 return Answer(response.status_code, response.headers, bytes(content))
         except failures.HTTPX_ERRORS as exc:
             kind, what = failures.of_exception(exc)
-            reason = f"{type(exc).__name__}: {exc}".removesuffix(": ")
+            reason = self.redact(f"{type(exc).__name__}: {exc}", longest=160).removesuffix(":")
             advice = f"check {self.dialect.address} and the network, or ask again later"
             return self.error(kind, operation, f"{what} [{reason}]; {advice}")
 
@@ -184,7 +184,7 @@ class Session:
     ) -> _Failure:
         """An answer outside 2xx as an error with the vendor's words and what to do about it."""
         kind, what = failures.of_status(answer.status)
-        said = self.dialect.explain(body)
+        said = self.redact(self.dialect.explain(body), longest=250)
         sentence = f"{what} with status {answer.status}" + (f": {said.rstrip('. ')}" if said else "")
         asked = asked_wait(answer.headers, self.clock.seconds())
         advice = self._advice(operation, answer, asked)
