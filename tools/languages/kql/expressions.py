@@ -281,9 +281,7 @@ class ExpressionParser:
         return ast.Call(name.start, closing.end, name.text, tuple(arguments))
 
     def _argument(self) -> ast.Expr:
-        if self._names_follow():
-            return self._named()
-        return self._value()
+        return self._named(self._value)
 
     def _group(self) -> ast.Expr:
         opening = self._advance()
@@ -346,10 +344,11 @@ class ExpressionParser:
             ahead += 2
         return self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ")" and self._peek(ahead + 2).text == "="
 
-    def _named(self) -> ast.Expr:
+    def _named(self, read: Callable[[], ast.Node] | None = None) -> ast.Expr:
         """`expression` or `name = expression`."""
+        read = read or self._expression
         if not self._names_follow():
-            return self._expression()
+            return read()
         start = self._token.start
         if self._accept("("):
             names = [self._name()]
@@ -359,7 +358,7 @@ class ExpressionParser:
         else:
             names = [self._name()]
         self._expect("=")
-        value = self._value()
+        value = read()
         return ast.Named(start, value.end, tuple(names), value)
 
     def _name(self) -> str:
