@@ -123,7 +123,11 @@ class _Judge:
                 yield from self._event_name(name, value)
 
     def _event_name(self, name: str, value: Text) -> Iterator[Diagnostic]:
-        if name not in (EVENT, "event_simpleName") or any(fnmatchcase(known, value.text) for known in events()):
+        if (
+            name not in (EVENT, "event_simpleName")
+            or value.text == ""
+            or any(fnmatchcase(known, value.text) for known in events())
+        ):
             return
         hint = did_you_mean(value.text, events())
         yield Diagnostic("bad_value", "error", f"no event is called {value.text}", value.start, value.end, hint)

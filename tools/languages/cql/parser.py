@@ -35,7 +35,7 @@ from .ast import (
 _TOKENS = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
       | (?P<string>"(?:[^"\\]|\\.)*")
-      | (?P<regex>(?<==)/(?:[^/\\\n]|\\.)+/[a-zA-Z]*|(?<==\s)/(?:[^/\\\n]|\\.)+/[a-zA-Z]*)
+      | (?P<regex>(?:(?<=[=<>])|(?<=[=<>]\s))/(?:[^/\\\n]|\\.)+/[a-zA-Z]*)
       | (?P<operator>:=|!=|<=|>=|[=<>])
       | (?P<word>(?:(?!:=)[@#*A-Za-z0-9_.\-:\\$%+~?])+)
       | (?P<sign>[()\[\],|!])
@@ -58,7 +58,14 @@ def parse(text: str) -> Pipeline:
     Raises:
         QuerySyntaxError: with the place; code `unknown_function` names a function outside the subset.
     """
-    return _Parser(tokenize(text, _TOKENS)).pipeline()
+    try:
+        tokens = tokenize(text, _TOKENS)
+    except QuerySyntaxError as error:
+        if text[error.start : error.start + 1] != "/":
+            raise
+        hint = "quote a value that holds a slash; a pattern is written /.../i after ="
+        raise QuerySyntaxError(error.message, error.start, error.end, hint) from error
+    return _Parser(tokens).pipeline()
 
 
 def to_text(query: Pipeline) -> str:

@@ -228,7 +228,7 @@ class _Parser(TokenStream):
             return (Operator.IN_ANYCASE if anycase else Operator.IN), negated
         word = self._next
         found = _WORDS.get(word.text.lower()) if word.kind == "word" else None
-        if found is None or (negated and found not in _ANYCASE and found is not Operator.CONTAINS_CIS):
+        if found is None:
             raise QuerySyntaxError(
                 f"{name.text} is not followed by an operator",
                 name.start,
