@@ -18,6 +18,7 @@ from starlette.routing import Route
 from tracehound.tools.languages.query import Check, Language, Platform, Query
 from tracehound.tools.languages.search import Window
 from tracehound.tools.vendors.pacing import Clock
+import anyio.lowlevel
 
 T = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECRET = "canary-secret-do-not-print-7f3a"
@@ -77,7 +78,13 @@ class FalconServer(Server):
             for n in range(25)
         ]
         self.hosts: list[JSON] = [
-            {"device_id": f"{n:032x}", "hostname": f"HOST-{n:02}", "cid": "c1", "status": "normal", "last_seen": stamp(n)}
+            {
+                "device_id": f"{n:032x}",
+                "hostname": f"HOST-{n:02}",
+                "cid": "c1",
+                "status": "normal",
+                "last_seen": stamp(n),
+            }
             for n in range(12)
         ]
         self.vulnerabilities: list[JSON] = [{"id": f"v{n}", "updated_timestamp": stamp(n)} for n in range(4)]
@@ -221,7 +228,9 @@ class SentinelOneServer(Server):
         )
 
     def error(self, status: int, detail: str, code: int | None = None) -> Response:
-        return JSONResponse({"errors": [{"code": code or status * 10_000 + 10, "title": "Error", "detail": detail}]}, status)
+        return JSONResponse(
+            {"errors": [{"code": code or status * 10_000 + 10, "title": "Error", "detail": detail}]}, status
+        )
 
     def too_soon(self, last: datetime | None, seconds: float) -> bool:
         return last is not None and self.clock.now() - last < timedelta(seconds=seconds)
@@ -290,7 +299,11 @@ class MicrosoftServer(Server):
         }
         self.error_beside: JSON | None = None
         self.results: list[JSON] = [{"Timestamp": "2026-03-02T10:00:00Z", "DeviceName": "pc1"}]
-        self.machine: JSON = {"id": "ab" * 20, "computerDnsName": "pc1.example", "lastSeen": "2026-03-02T11:59:00.1234567Z"}
+        self.machine: JSON = {
+            "id": "ab" * 20,
+            "computerDnsName": "pc1.example",
+            "lastSeen": "2026-03-02T11:59:00.1234567Z",
+        }
         self.actions: list[JSON] = []
 
     @property
@@ -307,7 +320,9 @@ class MicrosoftServer(Server):
             ]
         )
 
-    def error(self, status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    def error(
+        self, status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
+    ) -> Response:
         return JSONResponse({"error": {"code": code, "message": message, **more}}, status, headers)
 
     async def token(self, request: Request, body: JSON) -> Response:
@@ -382,7 +397,7 @@ class FakeClock:
         try:
             patience = 100
             while patience:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
                 patience = patience - 1 if min(self._sleepers) == ticket else 100
             self.moment = max(self.moment, ticket[0])
         finally:

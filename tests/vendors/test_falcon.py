@@ -123,7 +123,11 @@ def test_entities_are_put_in_the_order_asked_for() -> None:
 
 
 async def test_errors_beside_rows_make_the_run_incomplete(reader: Falcon, falcon: Any, alerts: Any) -> None:
-    body = {"meta": {"pagination": {"total": 25}}, "resources": falcon.alerts, "errors": [{"code": 500, "message": "shard"}]}
+    body = {
+        "meta": {"pagination": {"total": 25}},
+        "resources": falcon.alerts,
+        "errors": [{"code": 500, "message": "shard"}],
+    }
     falcon.faults["alerts"] = [JSONResponse(body)]
     run = await reader.run(alerts)
     assert len(run.rows) == 25
@@ -207,7 +211,9 @@ async def test_a_wrong_key_is_said_in_one_sentence(falcon: Any, time: Any, alert
     wrong = "not-the-secret-92"
     settings = FalconSettings(base_url=falcon.url, client_id="id-1", client_secret=wrong)  # type: ignore[arg-type]
     reader = Falcon(settings, httpx.AsyncClient(transport=falcon.transport()), time.clock)
-    with pytest.raises(VendorAuthError, match=r"TRACEHOUND_FALCON_CLIENT_ID and TRACEHOUND_FALCON_CLIENT_SECRET") as caught:
+    with pytest.raises(
+        VendorAuthError, match=r"TRACEHOUND_FALCON_CLIENT_ID and TRACEHOUND_FALCON_CLIENT_SECRET"
+    ) as caught:
         await reader.run(alerts)
     assert wrong not in str(caught.value)
     await reader.aclose()
@@ -291,7 +297,7 @@ async def test_signs_of_a_partial_search(
     ("text", "rows", "matches", "limit", "because"),
     [
         ("x=1", 200, 4321, 1000, "row limit 200 reached, 4321 matches"),
-        ("x=1 | tail(300)", 300, 300, 1000, None),
+        ("x=1 | tail(300)", 300, 300, 1000, "row limit 300 reached, there may be more"),
         ("x=1 | head(limit=300)", 300, 301, 1000, "row limit 300 reached, 301 matches"),
         ("x=1 | tail(5000)", 250, 250, 100, "row limit 100 reached, 250 matches"),
         ("x=1 | tail(5000)", 250, 900, 1000, None),
@@ -377,7 +383,9 @@ async def test_a_cancelled_search_is_an_error(reader: Falcon, falcon: Any, event
     "check",
     [
         Check(FQL, ok=False, read_only=True, diagnostics=(Diagnostic("syntax", "error", "no such thing", 0, 1),)),
-        Check(FQL, ok=True, read_only=False, diagnostics=(Diagnostic("not_read_only", "error", "no such thing", 0, 1),)),
+        Check(
+            FQL, ok=True, read_only=False, diagnostics=(Diagnostic("not_read_only", "error", "no such thing", 0, 1),)
+        ),
         Check(FQL, ok=True, read_only=True, diagnostics=(Diagnostic("unbounded", "warning", "no such thing", 0, 1),)),
     ],
 )

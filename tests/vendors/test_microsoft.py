@@ -189,7 +189,10 @@ async def test_missing_rights_are_named(reader: Microsoft, microsoft: Any, senti
 async def test_a_wrong_key_is_said_in_one_sentence(
     status: int, reader: Microsoft, microsoft: Any, sentinel: Any, secret: str
 ) -> None:
-    said = {"error": "invalid_client", "error_description": f"AADSTS7000215: Invalid client secret {secret}.\r\nTrace: 1"}
+    said = {
+        "error": "invalid_client",
+        "error_description": f"AADSTS7000215: Invalid client secret {secret}.\r\nTrace: 1",
+    }
     microsoft.faults["token"] = [JSONResponse(said, status)]
     with pytest.raises(VendorAuthError, match=r"AADSTS7000215.*TRACEHOUND_MICROSOFT_CLIENT_SECRET") as caught:
         await reader.run(sentinel)
@@ -210,7 +213,8 @@ async def test_what_lies_before_the_thirty_days_is_told(reader: Microsoft, micro
     old = ask(Platform.DEFENDER, KQL, "AlertInfo", "AlertInfo", start=time.now() - timedelta(days=45))
     run = await reader.run(old)
     assert not run.coverage.complete
-    assert run.coverage.window and run.coverage.window.start == time.now() - timedelta(days=30)
+    assert run.coverage.window
+    assert run.coverage.window.start == time.now() - timedelta(days=30)
     assert "30 days" in str(run.coverage.because)
     (sent,) = microsoft.named("hunting")
     assert sent["Timespan"].startswith("2026-01-31T12:00:00Z/")
@@ -227,9 +231,7 @@ async def test_a_workspace_may_look_further_back(reader: Microsoft, ask: Any, ti
 # one half configured
 
 
-@pytest.mark.parametrize(
-    ("missing", "left"), [("workspace_id", Platform.DEFENDER), ("graph_url", Platform.SENTINEL)]
-)
+@pytest.mark.parametrize(("missing", "left"), [("workspace_id", Platform.DEFENDER), ("graph_url", Platform.SENTINEL)])
 async def test_one_half_is_enough(
     missing: str, left: Platform, microsoft: Any, time: Any, secret: str, sentinel: Any, defender: Any
 ) -> None:
@@ -252,7 +254,8 @@ async def test_an_alert_is_looked_for_in_defender_then_in_the_workspace(reader: 
     assert await reader.find_alert("da637-1_2") == (Platform.DEFENDER, "AlertInfo", microsoft.results[0])
     microsoft.results = []
     found = await reader.find_alert("0b3c7a9e-1111-2222-3333-444455556666")
-    assert found and found[:2] == (Platform.SENTINEL, "SecurityAlert")
+    assert found
+    assert found[:2] == (Platform.SENTINEL, "SecurityAlert")
     assert '"0b3c7a9e-1111-2222-3333-444455556666"' in microsoft.named("workspace")[0]["query"]
     microsoft.table["rows"] = []
     assert await reader.find_alert("da637-1_2") is None

@@ -55,13 +55,15 @@ DIALECT = Dialect(
 
 @pytest.fixture
 def session(time: Any) -> Iterator[Callable[..., tuple[Any, Scripted]]]:
-    def make(*answers: httpx.Response | Exception, kind: type[Session] = Session, **more: Any) -> tuple[Session, Scripted]:
+    def make(
+        *answers: httpx.Response | Exception, kind: type[Session] = Session, **more: Any
+    ) -> tuple[Session, Scripted]:
         script = Scripted(*answers)
         client = httpx.AsyncClient(transport=httpx.MockTransport(script))
         more.setdefault("redact", Redactor(CANARY))
         return kind(client, "https://acme.test/", DIALECT, time.clock, **more), script
 
-    yield make
+    return make
 
 
 def ok(**body: Any) -> httpx.Response:
@@ -109,7 +111,8 @@ async def test_no_httpx_exception_leaves_the_session(kind: type[Exception], sess
 def test_every_httpx_exception_has_words_of_its_own_or_of_its_base(kind: type[Exception]) -> None:
     assert isinstance(made(kind), failures.HTTPX_ERRORS)
     error, words = failures.of_exception(made(kind))
-    assert issubclass(error, VendorError) and words
+    assert issubclass(error, VendorError)
+    assert words
 
 
 @pytest.mark.parametrize("status", [code for code in range(300, 600) if code not in (401, 429)])
@@ -315,7 +318,13 @@ async def test_a_reading_session_refuses_and_lacks_a_change(session: Any) -> Non
 
 @pytest.mark.parametrize(
     "answer",
-    [httpx.Response(429), httpx.Response(503), httpx.Response(401), httpx.ReadTimeout("?"), httpx.Response(200, text="x")],
+    [
+        httpx.Response(429),
+        httpx.Response(503),
+        httpx.Response(401),
+        httpx.ReadTimeout("?"),
+        httpx.Response(200, text="x"),
+    ],
     ids=["429", "503", "401", "timeout", "unreadable"],
 )
 async def test_a_change_is_sent_once_whatever_happens(answer: Any, session: Any, time: Any) -> None:
@@ -335,7 +344,9 @@ async def test_a_change_is_sent_once_whatever_happens(answer: Any, session: Any,
 
 
 async def test_no_secret_is_in_an_error(session: Any) -> None:
-    echo = f"key {CANARY} and s3cret%2Fwith%2Bodd%3Dchars, Authorization: Bearer abcdef123456, eyJhbGciOiJIUzI1NiJ9.e30.x"
+    echo = (
+        f"key {CANARY} and s3cret%2Fwith%2Bodd%3Dchars, Authorization: Bearer abcdef123456, eyJhbGciOiJIUzI1NiJ9.e30.x"
+    )
     echo += ' "client_secret": "other-value"'
     answers: Answers = [
         httpx.Response(400, json={"said": echo}),
@@ -435,8 +446,10 @@ def test_what_a_vendor_asks_to_wait(headers: dict[str, str], wait: float | None)
 )
 def test_times_of_vendors(text: str, iso: str) -> None:
     moment = parse_time(text)
-    assert moment and moment.isoformat() == iso
+    assert moment
+    assert moment.isoformat() == iso
 
 
 def test_what_is_no_time() -> None:
-    assert parse_time("yesterday") is None and parse_time(None) is None
+    assert parse_time("yesterday") is None
+    assert parse_time(None) is None

@@ -68,7 +68,7 @@ class FalconResponder:
 
     async def aclose(self) -> None:
         """Revoke the token, close connections."""
-        await self._desk.revoke(self._tokens.held)
+        await self._desk.revoke(self._tokens.surrender())
         await self._client.aclose()
 
     async def _act(self, action: str, device_id: str, comment: str) -> Receipt:

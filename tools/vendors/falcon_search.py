@@ -122,11 +122,10 @@ def _read(state: Mapping[str, Any], query: Query, polls: int, late: str | None, 
         found.because = late
     elif warnings:
         found.because = f"Falcon warns: {'; '.join(warnings)}"
-    elif len(rows) > query.limit or len(rows) >= min(cap, query.limit):
-        counted = matches if isinstance(matches, int) and not grouped else None
-        if counted is None or counted > min(len(rows), query.limit):
-            found.total = counted
-            found.because = row_limit(min(len(rows), query.limit), counted)
+    elif len(rows) >= min(cap, query.limit):
+        kept = min(len(rows), query.limit)
+        found.total = matches if isinstance(matches, int) and not grouped and matches > kept else None
+        found.because = row_limit(kept, found.total)
     elif str((meta.get("extraData") or {}).get("hasMoreEvents", "false")).lower() == "true":
         found.because = "Falcon says that there are more events than it sent"
     if found.because is None:

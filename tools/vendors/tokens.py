@@ -62,10 +62,10 @@ class OAuthTokens:
             del self._held[audience]
         return True
 
-    @property
-    def held(self) -> list[str]:
-        """The tokens in use."""
-        return [value for value, _ in self._held.values()]
+    def surrender(self) -> list[str]:
+        """Forget every token and say which there were."""
+        held, self._held = self._held, {}
+        return [value for value, _ in held.values()]
 
     def _fresh(self, audience: str) -> str | None:
         value, until = self._held.get(audience, (None, 0.0))
