@@ -24,7 +24,7 @@ from ...knowledge.errors import CaseError
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
-MAX_NODES = 2_000_000
+MAX_NODES = 1_000_000
 """A row with more values than this is refused: it holds a cycle, or is no row."""
 
 _RESERVED = frozenset({"$text", "$int", "$float", "$bytes", "$pairs", "$flat"})
@@ -212,8 +212,25 @@ def _flatten(value: Any, count: list[int]) -> list[Any]:
     return tokens
 
 
+def read_form(data: bytes) -> Any:
+    """The safe form that canonical bytes hold.
+
+    RFC 8785 writes a large float as digits; an integer of that size has a form of its own, so such digits are a float.
+    """
+    return json.loads(data, parse_int=_safe_integer)
+
+
+def _safe_integer(digits: str) -> int | float:
+    number = int(digits)
+    return number if abs(number) <= MAX_SAFE_INTEGER else float(digits)
+
+
 def original(value: Any) -> Any:
-    """The value that a safe form stands for."""
+    """The value that a safe form stands for.
+
+    Raises:
+        ValueError: it is no safe form.
+    """
     if isinstance(value, list):
         return [original(item) for item in value]
     if not isinstance(value, dict):

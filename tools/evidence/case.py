@@ -24,7 +24,7 @@ from ..languages.query import Platform
 from ..languages.search import Search, Window
 from ..languages.vocabulary import EventClass
 from ..vendors.estate import QueryRun
-from .canonical import digest, evidence_id, kept_form
+from .canonical import digest, evidence_id, kept_form, read_form
 from .custody import problems, row_mark
 from .entities import ENTITY_ATTRIBUTES, entity_values
 from .event import Event
@@ -232,7 +232,7 @@ class Case:
             alias += 1
             new_id = self._new_id(item.sha256, ids)
             ids.add(new_id)
-            event = self._normaliser.event(run.query, item.row, new_id)
+            event = self._normaliser.event(run.query, item.form, new_id)
             row = (
                 alias,
                 new_id,
@@ -365,7 +365,6 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    row: Mapping[str, Any]
     form: Any
     data: bytes
     sha256: str
@@ -392,7 +391,7 @@ class _Stored:
             user=user,
             event_class=event_class,
             fields=dict(self.event.fields) if self.event else json.loads(fields),
-            raw=self.form if self.form is not None else json.loads(data),
+            raw=self.form if self.form is not None else read_form(data),
             sha256=sha256,
         )
 
@@ -422,7 +421,7 @@ def _kept_rows(run: QueryRun) -> tuple[list[_Kept], list[str]]:
         except CaseError as exc:
             refused.append(str(exc))
         else:
-            kept.append(_Kept(row, form, data, digest(data)))
+            kept.append(_Kept(form, data, digest(data)))
     return kept, refused
 
 

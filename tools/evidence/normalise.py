@@ -17,7 +17,7 @@ from ..languages.vocabulary import ATTRIBUTES, EventClass
 from .canonical import original
 from .event import Event
 from .records import iso_z
-from .values import converter, event_data, parse_json, parse_time, readable, short_host, split_account, unquoted
+from .values import converter, event_data, parse_json, parse_time, readable, short_host, split_account, text_of, unquoted
 
 _TIME_LIKE = re.compile(
     r"(^|_)(time|timestamp|_time|date)|time(stamp|generated|utc)?$|timestamp|datetime", re.IGNORECASE
@@ -56,7 +56,7 @@ class _Compiled:
             value = read(row)
             if value is None:
                 score = 1
-            elif str(value).lower() not in values:
+            elif text_of(value).lower() not in values:
                 return 0
         return score
 
@@ -190,7 +190,7 @@ class Normaliser:
             if name == "time" and attribute is not None:
                 moment = moment or parse_time(value, attribute.type)
             elif name and attribute is not None:
-                found = converter(attribute)(original(value) if isinstance(value, dict) else value)
+                found = converter(attribute)(_opened(value))
                 if found is not None:
                     fields.setdefault(name, found)
         moment = moment or _first_time(row)
@@ -237,17 +237,25 @@ def _read(compiled: _Compiled, query: Query, row: Mapping[str, Any], evidence_id
         value = column.read(row)
         if value is None or value == "":
             continue
-        found = column.convert(original(value) if type(value) is dict else value)
+        found = column.convert(_opened(value) if type(value) is dict else value)
         if found is not None:
             fields[column.attribute] = found
     for column in compiled.columns:
         if column.account and column.attribute in fields:
             _split(fields, column.attribute, column.account)
     for read, activities in compiled.activities:
-        activity = activities.get(str(read(row)))
+        activity = activities.get(text_of(read(row)))
         if activity:
             fields["activity"] = activity
     return _finish(query, view.event_class, moment, fields, evidence_id)
+
+
+def _opened(value: Any) -> Any:
+    """What a safe form in a row stands for; a vendor's own object that only looks like one stays as it is."""
+    try:
+        return original(value)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return value
 
 
 def _split(fields: dict[str, Any], name: str, domain: str) -> None:

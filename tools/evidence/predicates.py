@@ -210,9 +210,8 @@ class Values:
         return self._held[name]
 
     def every(self, name: str) -> set[str]:
-        """Every value of an attribute, and its count where there are several."""
-        found = {text for event in self.events if (text := _value(event, name))}
-        return found | ({counted(name, len(self.of(name)))} if len(self.of(name)) > 1 else set())
+        """Every value of an attribute as it is written."""
+        return {text for event in self.events if (text := _value(event, name))}
 
 
 def _value(event: Event, name: str) -> str:
@@ -265,29 +264,31 @@ def render(template: Template, values: Values, *, burst: bool = False) -> str | 
     return "".join(out)
 
 
-def pattern(template: Template, values: Values) -> str:
-    """A regular expression for every sentence of a template that the values support."""
+def pattern(template: Template, values: Values, *, burst: bool = False) -> str:
+    """A regular expression for every sentence of a template that the values support.
+
+    In a burst several values may be named by their number alone; for one happening any report's value may be named.
+    """
     out: list[str] = []
     for part in template:
         if part.kind == "text":
             out.append(re.escape(part.text))
         elif part.slot:
-            allowed: set[str] = set()
-            # Only the first attribute that is there may stand in the slot, else a fallback could take another's place.
-            name = next((name for name in part.slot.names if values.of(name)), None)
-            if name is not None:
-                texts = values.every(name)
-                allowed = {shown(text, code=part.slot.code) for text in texts}
-                if len(values.of(name)) > 1:
-                    allowed.add(counted(name, len(values.of(name))))
-            out.append(
-                "(?:" + "|".join(re.escape(text) for text in sorted(allowed, key=len, reverse=True)) + ")"
-                if allowed
-                else "(?!)"
-            )
+            out.append(_slot_pattern(part.slot, values, burst))
         else:
-            out.append(f"(?:{pattern(part.parts, values)})?")
+            out.append(f"(?:{pattern(part.parts, values, burst=burst)})?")
     return "".join(out)
+
+
+def _slot_pattern(slot: Slot, values: Values, burst: bool) -> str:
+    # Only the first attribute that is there may stand in the slot, else a fallback could take another's place.
+    name = next((name for name in slot.names if values.of(name)), None)
+    if name is None:
+        return "(?!)"
+    if burst and len(values.of(name)) > 1:
+        return re.escape(counted(name, len(values.of(name))))
+    allowed = {shown(text, code=slot.code) for text in values.every(name)}
+    return "(?:" + "|".join(re.escape(text) for text in sorted(allowed, key=len, reverse=True)) + ")"
 
 
 def stamp(moment: datetime) -> str:

@@ -29,7 +29,7 @@ def parse_time(value: Any, kind: str = "datetime") -> datetime | None:
         return None
     if isinstance(value, int | float):
         return _from_epoch(value, kind)
-    text = str(value).strip()
+    text = text_of(value).strip()
     if _NUMBER.fullmatch(text):
         return _from_epoch(float(text) if "." in text else int(text[:30]), kind)
     try:
@@ -65,7 +65,7 @@ def parse_int(value: Any) -> int | None:
         return int(value)
     if isinstance(value, int):
         return value
-    text = str(value).strip()
+    text = text_of(value).strip()
     try:
         return int(text, 16) if text[:2].lower() == "0x" else int(float(text)) if "." in text else int(text)
     except (ValueError, OverflowError):
@@ -76,7 +76,7 @@ def parse_bool(value: Any) -> bool | None:
     """True or false from the words vendors use for them."""
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower()
+    word = text_of(value).strip().lower()
     return True if word in ("true", "1", "yes") else False if word in ("false", "0", "no") else None
 
 
@@ -125,6 +125,14 @@ def short_host(name: str) -> str | None:
 def readable(text: str) -> str:
     """Text as UTF-8 can carry it: a lone surrogate becomes a visible escape. The raw row keeps the original."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def text_of(value: Any) -> str:
+    """Any value as text that UTF-8 can carry; structure as JSON, cut where it nests deep."""
+    if type(value) is str:
+        return readable(value)
+    plain = _plain(value)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def parse_json(value: Any) -> Any:
@@ -193,11 +201,11 @@ def _scalar_converter(attribute: Attribute) -> Callable[[Any], Any]:
         case Attribute(type="bool"):
             read = _or_text(parse_bool)
         case Attribute(kind="ip"):
-            read = lambda value: clean_address(readable(str(value)))  # noqa: E731
+            read = lambda value: clean_address(text_of(value))  # noqa: E731
         case Attribute(kind="host" | "user"):
             read = _name
         case Attribute(transform="basename"):
-            read = lambda value: base_name(readable(str(value)))  # noqa: E731
+            read = lambda value: base_name(text_of(value))  # noqa: E731
         case _:
             read = _plain
     if not words:
@@ -206,7 +214,7 @@ def _scalar_converter(attribute: Attribute) -> Callable[[Any], Any]:
     def mapped(value: Any) -> Any:
         if value is None or value == "":
             return None
-        word = words.get(str(value).lower() if type(value) is not float else f"{value:g}")
+        word = words.get(text_of(value).lower() if type(value) is not float else f"{value:g}")
         return word if word is not None else read(value)
 
     return mapped
@@ -233,7 +241,7 @@ def _float(value: Any) -> float | None:
 
 
 def _name(value: Any) -> str | None:
-    text = readable(str(value)).strip()
+    text = text_of(value).strip()
     return None if text.lower() in _NONE else text
 
 
@@ -253,4 +261,4 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return {readable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
-    return readable(str(value))
+    return f"[{type(value).__name__}]" if not isinstance(value, bytes) else value.hex()

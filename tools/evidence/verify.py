@@ -195,17 +195,17 @@ def _bad_sentence(claim: Claim, group: Group, rows: Sequence[Evidence], record: 
     if claim.time is not None and abs(claim.time - group.first) > CLOCK_SLACK:
         return f"its time is not that of its first row, {stamp(group.first)}"
     values = Values(group.events)
-    tail = re.escape(repetition(group))
+    burst, tail = group.count > 1, re.escape(repetition(group))
     sentences = [claim.text]
     prefix = _PREFIX.fullmatch(claim.text)
     if prefix and _may_precede(prefix["says"], rows, record):
         sentences.append(prefix["rest"])
     for item in fitting:
-        if not any(re.fullmatch(pattern(item.text, values) + tail, text) for text in sentences):
+        if not any(re.fullmatch(pattern(item.text, values, burst=burst) + tail, text) for text in sentences):
             continue
-        if not re.fullmatch(pattern(item.subject, values), claim.subject):
+        if not re.fullmatch(pattern(item.subject, values, burst=burst), claim.subject):
             return f"no cited row has {claim.subject!r} as what acted"
-        if not re.fullmatch(pattern(item.object, values), claim.object):
+        if not re.fullmatch(pattern(item.object, values, burst=burst), claim.object):
             return f"no cited row has {claim.object!r} as what was acted on"
         return None
     return _foreign(claim.text, rows, record, group) or "its sentence is not one that the cited rows support"
