@@ -18,6 +18,23 @@ _NOTHING = Clause("FALSE")
 _RANGES = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
 _TIME = re.compile(r"(timestamp|_seen|last_login|\.created|\.start|\.end|scan_time|published_date|agent_local_time)$")
 _SAME = {"local_ip.raw": "local_ip"}
+_ARRAYS = frozenset(
+    {
+        "child_process_ids",
+        "cve.cwes",
+        "cve.types",
+        "data_domains",
+        "groups",
+        "host_info.groups",
+        "host_info.tags",
+        "ioc_context",
+        "ioc_values",
+        "ou",
+        "source_products",
+        "source_vendors",
+        "tags",
+    }
+)
 _HOST_RANGES = frozenset(
     {
         "cpu_signature",
@@ -95,7 +112,7 @@ class _Translation:
 
     def _kind(self, name: str) -> str:
         declared = self._columns[name]
-        if declared.endswith("[]") or declared == "JSON":
+        if name in _ARRAYS:
             return "array"
         if declared.startswith("TIMESTAMP") or _TIME.search(name):
             return "timestamp"
@@ -109,7 +126,7 @@ class _Translation:
         if term.operator in _RANGES:
             return self._range(column, kind, term, value)
         if kind == "array":
-            return Clause(f"list_contains(TRY_CAST({column} AS VARCHAR[]), ?)", (value.text,))
+            return self._member(column, value.text)
         if value.text == "":
             return Clause(f"coalesce(CAST({column} AS VARCHAR), '') = ''")
         if value.text == "*" and self._collection != "vulnerabilities":
@@ -125,6 +142,15 @@ class _Translation:
         if kind == "number":
             return Clause(f"CAST({column} AS DOUBLE) = TRY_CAST(? AS DOUBLE)", (value.text,))
         return Clause(f"{column} = ?", (value.text,))
+
+    def _member(self, column: str, text: str) -> Clause:
+        """Exact membership, whether the table holds a list, a JSON text of one, or a single value."""
+        if text in ("", "*"):
+            return Clause(f"coalesce(CAST({column} AS VARCHAR), '[]') {'=' if text == '' else '<>'} '[]'")
+        items = f"TRY_CAST(TRY_CAST(CAST({column} AS VARCHAR) AS JSON) AS VARCHAR[])"
+        whole = f"TRY_CAST(CAST({column} AS VARCHAR) AS VARCHAR[])"
+        found = f"coalesce(list_contains({items}, ?), list_contains({whole}, ?), CAST({column} AS VARCHAR) = ?)"
+        return Clause(found, (text, text, text))
 
     def _takes_wildcard(self, term: Term, text: str) -> bool:
         """Elsewhere the asterisk is an ordinary character, and nothing matches."""

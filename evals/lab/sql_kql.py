@@ -16,11 +16,13 @@ import duckdb
 import duckdb_kql
 from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError
 
+from ...tools.languages.kql import schema
 from .sql import naive, quoted
 from .telemetry import Telemetry, fetch
 
 Surface = Literal["sentinel", "defender"]
 
+TIME_COLUMNS = ("TimeGenerated", "Timestamp")
 _CACHED = 512
 _DEFENDER = re.compile(r"(Device|Identity|Alert)[A-Z]")
 _OURS = re.compile(r"(falcon_|s1_|lab_)")
@@ -42,6 +44,18 @@ _TYPES: Mapping[str, str] = {
     "INTERVAL": "timespan",
     "UUID": "guid",
     "JSON": "dynamic",
+}
+_DUCKDB: Mapping[str, str] = {
+    "string": "VARCHAR",
+    "long": "BIGINT",
+    "int": "INTEGER",
+    "real": "DOUBLE",
+    "decimal": "DOUBLE",
+    "bool": "BOOLEAN",
+    "datetime": "TIMESTAMP",
+    "timespan": "INTERVAL",
+    "guid": "VARCHAR",
+    "dynamic": "JSON",
 }
 
 
@@ -79,12 +93,20 @@ class Engine:
 
     @cached_property
     def tables(self) -> dict[str, dict[str, str]]:
-        """Table to its columns with their KQL types."""
-        return {
-            name: {column: kusto_type(kind) for column, kind in columns.items()}
-            for name, columns in self._telemetry.tables.items()
-            if not _OURS.match(name) and bool(_DEFENDER.match(name)) == (self._surface == "defender")
+        """Table to its columns with their KQL types: those that hold rows here, and the documented ones without any."""
+        held = {name: columns for name, columns in self._telemetry.tables.items() if not _OURS.match(name)}
+        documented = schema.tables(self._surface)
+        found: dict[str, dict[str, str]] = {
+            name: dict(columns) for name, columns in documented.items() if name not in held and self._serves(name)
         }
+        for name, columns in held.items():
+            if self._serves(name):
+                known = documented.get(name) or columns
+                found[name] = {column: kusto_type(kind) for column, kind in columns.items() if column in known}
+        return found
+
+    def _serves(self, table: str) -> bool:
+        return bool(_DEFENDER.match(table)) == (self._surface == "defender")
 
     def run(self, text: str, start: datetime | None = None, end: datetime | None = None) -> Answer:
         """Execute a query over the rows of a time span (start included, end excluded; None: unbounded).
@@ -122,9 +144,9 @@ class Engine:
             raise UnrunnableError("a statement that sets query_now")
         if leaves := _LEAVES.search(code):
             raise UnrunnableError(f"{leaves['name']}()")
-        schema = {name: list(columns) for name, columns in self.tables.items()}
+        tables = {name: list(columns) for name, columns in self.tables.items()}
         try:
-            sql = duckdb_kql.to_sql(text, schema=schema, allow_write=False, query_now=self._now, functions=[])
+            sql = duckdb_kql.to_sql(text, schema=tables, allow_write=False, query_now=self._now, functions=[])
         except KqlSyntaxError as exc:
             raise SyntaxFaultError(str(exc)) from exc
         except KqlUnsupportedError as exc:
@@ -139,11 +161,20 @@ class Engine:
         """The tables that the text may mean, each cut to the span."""
         wild = "*" in text
         return [
-            f"CREATE TEMP VIEW {quoted(name)} AS SELECT * FROM {self._telemetry.place(name)}"
-            f"{_span(time_column(columns), start, end)}"
+            f"CREATE TEMP VIEW {quoted(name)} AS {self._rows_of(name, columns, start, end)}"
             for name, columns in self.tables.items()
             if wild or name in text
         ]
+
+    def _rows_of(self, name: str, columns: Mapping[str, str], start: datetime | None, end: datetime | None) -> str:
+        if name not in self._telemetry.tables:
+            nothing = ", ".join(
+                f"CAST(NULL AS {_DUCKDB[kind]}) AS {quoted(column)}" for column, kind in columns.items()
+            )
+            return f"SELECT {nothing} WHERE FALSE"
+        chosen = ", ".join(quoted(column) for column in columns)
+        times = [quoted(column) for column in TIME_COLUMNS if column in self._telemetry.tables[name]]
+        return f"SELECT {chosen} FROM {self._telemetry.place(name)}{_span(times, start, end)}"
 
 
 def kusto_type(kind: str) -> str:
@@ -157,14 +188,16 @@ def kusto_type(kind: str) -> str:
 
 def time_column(columns: Mapping[str, Any]) -> str | None:
     """The column that a time span cuts by."""
-    return next((name for name in ("TimeGenerated", "Timestamp") if name in columns), None)
+    return next((name for name in TIME_COLUMNS if name in columns), None)
 
 
-def _span(column: str | None, start: datetime | None, end: datetime | None) -> str:
-    if column is None:
+def _span(times: Sequence[str], start: datetime | None, end: datetime | None) -> str:
+    """The condition of a time span on a table whose time is the first of these columns that has a value."""
+    if not times:
         return ""
+    time = times[0] if len(times) == 1 else f"coalesce({', '.join(times)})"
     bounds = [
-        f"{quoted(column)} {sign} TIMESTAMP '{naive(bound).isoformat(sep=' ')}'"
+        f"{time} {sign} TIMESTAMP '{naive(bound).isoformat(sep=' ')}'"
         for sign, bound in ((">=", start), ("<", end))
         if bound
     ]
