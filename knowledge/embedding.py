@@ -1,11 +1,11 @@
 """Static word vectors for Chroma: small, offline, deterministic. Import this module only where vectors are needed."""
 
+import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import wordllama
 from chromadb import Documents, EmbeddingFunction, Embeddings
 from chromadb.utils.embedding_functions import register_embedding_function
 
@@ -14,6 +14,12 @@ NAME = "tracehound-wordllama-256"
 
 @cache
 def _model() -> Any:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    import wordllama
+
+    # Its import configures the root logger of the whole program.
+    root.handlers[:], root.level = handlers, level
     # The plain load() looks in a folder that the wheel does not have and then asks the network.
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
 

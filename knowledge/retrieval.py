@@ -7,6 +7,7 @@ hash of the content and of the embedder; a different hash builds anew. Heavy lib
 
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -135,6 +136,7 @@ class _Words:
     def __init__(self, documents: Sequence[Document]) -> None:
         import bm25s
 
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
         corpus = [tokens(" ".join((d.title, d.section, d.text, *d.keywords, *d.phrases))) for d in documents]
         self._sets = [frozenset(words) for words in corpus]
         counts: dict[str, int] = {}

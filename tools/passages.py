@@ -6,6 +6,9 @@ from ..knowledge import attack
 from ..knowledge.retrieval import Document
 from ..knowledge.runbooks import Runbook
 from .hunts import Hunt
+from .languages.search import Operator, conditions
+
+_NAMED = ("process.name", "actor.process.name", "file.name", "service.name", "api.operation", "process.original_name")
 
 
 def documents(hunts: Iterable[Hunt], runbooks: Iterable[Runbook]) -> Sequence[Document]:
@@ -25,9 +28,22 @@ def hunt_document(hunt: Hunt) -> Document:
         title=hunt.title,
         section="",
         text=" ".join(part for part in (hunt.about, f"{says}." if says else "") if part),
-        keywords=(*hunt.tags, hunt.id, *(attack.title(name) for name in sorted(techniques)), *hunt.benign),
+        keywords=(*hunt.tags, hunt.id, *(attack.title(name) for name in sorted(techniques)), *hunt.benign, *_names(hunt)),
         phrases=hunt.questions,
     )
+
+
+def _names(hunt: Hunt) -> list[str]:
+    """The programs, files, services and operations that a hunt looks for by name."""
+    found = (
+        value
+        for search in hunt.searches
+        for condition in conditions(search.where)
+        if condition.field in _NAMED and condition.op in (Operator.EQ, Operator.CONTAINS)
+        for value in condition.values
+        if isinstance(value, str) and not value.startswith("$")
+    )
+    return list(dict.fromkeys(found))
 
 
 def runbook_documents(runbook: Runbook) -> tuple[Document, ...]:
