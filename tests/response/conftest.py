@@ -109,7 +109,9 @@ class House:
         return TargetFacts(**(values | changes))
 
     def propose(self, action: str = "isolate_host", **changes: Any) -> str:
-        given = {name: changes.pop(name) for name in ("case_id", "requester", "evidence") if name in changes}
+        given: dict[str, Any] = {
+            name: changes.pop(name) for name in ("case_id", "requester", "evidence") if name in changes
+        }
         arguments: dict[str, Any] = {"evidence": ["E-0123456789ab"], "case_id": "c-1", **given}
         return self.desk.propose(action, self.facts(**changes), reason="beacons to a known address", **arguments).id
 

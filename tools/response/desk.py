@@ -9,7 +9,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ...knowledge.errors import ApprovalError, ConfigurationError, DeniedError, NotPendingError, VendorUnavailableError
+from ...knowledge.errors import (
+    ApprovalError,
+    ConfigurationError,
+    DeniedError,
+    NotPendingError,
+    StorageError,
+    TamperError,
+    TracehoundError,
+    VendorUnavailableError,
+)
 from ..evidence.records import Proposal
 from .actions import UNDO, Action, Target, require_supported
 from .approval import COPILOT, RUNNING, SETTLED, Approval, Outcome, State
@@ -56,7 +65,8 @@ class Desk:
         Raises:
             StorageError: The home cannot be written.
         """
-        self.home, self.estate, self._grace = home, estate, grace_seconds
+        self.home, self._grace = home, grace_seconds
+        self.estate: Estate | None = estate
         self.ledger = Ledger(home, second_place=second_place, clock=clock, lease=lease)
 
     @property
@@ -292,20 +302,23 @@ def subprocess_executor(environment: Mapping[str, str], *, python: str = sys.exe
     """
 
     async def run(approval_id: str) -> Outcome:
-        process = await asyncio.create_subprocess_exec(
-            python,
-            "-m",
-            "tracehound.tools.response",
-            approval_id,
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        command = (python, "-m", "tracehound.tools.response", approval_id)
+        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=dict(environment), stdin=nothing, stdout=pipe, stderr=pipe
+            )
+        except OSError as error:
+            raise ConfigurationError(f"cannot start the executor {python}: {error}") from error
         out, noise = await process.communicate()
         return _read_line(approval_id, out.decode(errors="replace"), noise.decode(errors="replace"))
 
     return run
+
+
+_RAISED_AGAIN: Mapping[str, Callable[[str], TracehoundError]] = {
+    kind.__name__: kind for kind in (DeniedError, NotPendingError, TamperError, StorageError, ConfigurationError)
+}
 
 
 def _read_line(approval_id: str, out: str, noise: str) -> Outcome:
@@ -314,6 +327,7 @@ def _read_line(approval_id: str, out: str, noise: str) -> Outcome:
     Raises:
         ConfigurationError: It misses a setting or a credential.
         VendorUnavailableError: It could not read the target, so nothing was claimed.
+        TamperError: Ledger or audit trail were edited.
         ApprovalError: It refused, or it died.
     """
     line = next((text for text in reversed(out.splitlines()) if text.startswith("{")), "{}")
@@ -325,10 +339,8 @@ def _read_line(approval_id: str, out: str, noise: str) -> Outcome:
     message = str(
         said.get("error") or f"the executor of {approval_id} stopped before it recorded an outcome: {last[0]}"
     )
-    if said.get("exit") == ConfigurationError.exit_code:
-        raise ConfigurationError(message)
     if said.get("exit") == VendorUnavailableError.exit_code:
         raise VendorUnavailableError(message, platform="", operation="read the target")
-    if said.get("kind") == "DeniedError":
-        raise DeniedError(message)
-    raise ApprovalError(message)
+    if said.get("exit") == ConfigurationError.exit_code:
+        raise ConfigurationError(message)
+    raise _RAISED_AGAIN.get(str(said.get("kind")), ApprovalError)(message)

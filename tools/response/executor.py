@@ -48,7 +48,8 @@ class Executor:
         sleep: Sleep = asyncio.sleep,
         poll_seconds: Sequence[float] = POLL_SECONDS,
     ) -> None:
-        self.ledger, self.responders, self.estate = ledger, responders, estate
+        self.ledger, self.responders = ledger, responders
+        self.estate: Estate = estate
         self._sleep, self._poll_seconds = sleep, poll_seconds
 
     async def execute(self, approval_id: str) -> Outcome:

@@ -63,7 +63,10 @@ class TargetFacts:
 def asset_class(*descriptions: object) -> AssetClass:
     """The class that a vendor's product or machine type names; `unknown` when none does."""
     text = " ".join(str(item).casefold().replace("_", " ") for item in descriptions if item)
-    return next((found for word, found in _CLASS_WORDS if word in text), "unknown")
+    for word, found in _CLASS_WORDS:
+        if word in text:
+            return found
+    return "unknown"
 
 
 def facts_from_event(
