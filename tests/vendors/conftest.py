@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -18,7 +19,6 @@ from starlette.routing import Route
 from tracehound.tools.languages.query import Check, Language, Platform, Query
 from tracehound.tools.languages.search import Window
 from tracehound.tools.vendors.pacing import Clock
-import anyio.lowlevel
 
 T = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECRET = "canary-secret-do-not-print-7f3a"

@@ -70,7 +70,8 @@ def test_acting_credentials_never_fall_back_to_reading_ones(environment: dict[st
         "TRACEHOUND_SENTINELONE_API_TOKEN_ACTING": "third",
     }
     settings = ActingSettings.from_environment(only)
-    assert settings.falcon and settings.falcon.base_url == "https://falcon.test", "an address may be shared"
+    assert settings.falcon
+    assert settings.falcon.base_url == "https://falcon.test", "an address may be shared"
     assert settings.falcon.client_secret.get_secret_value() == "other"
     assert settings.sentinelone
     assert settings.sentinelone.base_url == "https://s1.test"
@@ -178,7 +179,11 @@ async def test_a_reader_without_a_probe_is_told_apart() -> None:
 
 
 ROOM = Path(inspect.getfile(package)).parent
-READERS = "falcon falcon_api falcon_search sentinelone sentinelone_api sentinelone_dv microsoft microsoft_api".split()
+READERS = [
+    *("falcon", "falcon_api", "falcon_search"),
+    *("sentinelone", "sentinelone_api", "sentinelone_dv"),
+    *("microsoft", "microsoft_api"),
+]
 
 
 def test_readers_have_no_word_that_changes_anything(environment: dict[str, str]) -> None:

@@ -405,6 +405,8 @@ async def test_an_alert_by_id(reader: Falcon, falcon: Any) -> None:
     found = await reader.find_alert("c1:ind:a0007:1")
     assert found == (Platform.FALCON, "alerts", falcon.alerts[7])
     assert await reader.find_alert("c1:ind:a9999:1") is None
+    assert await reader.find_alert("ind:a0001:1") == (Platform.FALCON, "alerts", falcon.alerts[1])
+    assert falcon.named("alerts")[0]["filter"] == "id:'ind:a0001:1'"
     falcon.calls.clear()
     for other in ("1234567890", "da63-1_2", "", "x' + y", "c1:ind:a'b"):
         assert await reader.find_alert(other) is None

@@ -1,5 +1,5 @@
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -54,7 +54,7 @@ DIALECT = Dialect(
 
 
 @pytest.fixture
-def session(time: Any) -> Iterator[Callable[..., tuple[Any, Scripted]]]:
+def session(time: Any) -> Callable[..., tuple[Any, Scripted]]:
     def make(
         *answers: httpx.Response | Exception, kind: type[Session] = Session, **more: Any
     ) -> tuple[Session, Scripted]:
@@ -104,7 +104,8 @@ async def test_no_httpx_exception_leaves_the_session(kind: type[Exception], sess
     with pytest.raises(VendorError, match=r"^Acme .* \(reading\)$") as caught:
         await acme.read(GET, place={"id": "1"})
     assert type(caught.value) in {VendorUnavailableError, VendorResponseError}
-    assert caught.value.__cause__ is None and caught.value.__context__ is None, "httpx errors hold the request"
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None, "httpx errors hold the request"
 
 
 @pytest.mark.parametrize("kind", every_httpx_exception(), ids=lambda kind: kind.__name__)

@@ -33,8 +33,10 @@ SomeSession = TypeVar("SomeSession", bound=Session)
 
 WINDOW = 10_000
 """Rows beyond which Falcon's listings are known to break off."""
-_COMPOSITE = re.compile(r"[\w-]+:ind:[\w:.-]+")
-_ALERT_ID = re.compile(r"ind:[\w:.-]+")
+_COMPOSITE = re.compile(r"[\w-]+(:[\w.-]+){3,}")
+"""`<cid>:ind:<aid>:<n>`, also of other products such as `ngsiem`."""
+_ALERT_ID = re.compile(r"[a-z-]+:[\w-]+:[\w.-]+")
+"""`ind:<aid>:<n>`: the same without the customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Falcon:
         return await timed(query, self._clock, self._execute)
 
     async def find_alert(self, alert_id: str) -> tuple[Platform, str, Row] | None:
-        """The alert with this composite id, or `ind:...` id."""
+        """The alert with this composite id, or with this id (`ind:...`)."""
         if _COMPOSITE.fullmatch(alert_id):
             try:
                 reply = await self._session.read(ALERT, body={"composite_ids": [alert_id]})

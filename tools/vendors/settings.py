@@ -73,7 +73,7 @@ class SentinelOneSettings(_Vendor):
     account_ids: tuple[str, ...] = ()
     site_ids: tuple[str, ...] = ()
     seconds_between_queries: float = Field(default=60.0, ge=0)
-    """Between two starts of a Deep Visibility query: a token may start one a minute."""
+    """Between two starts of a Deep Visibility query: a token may start one a minute. 0: this console sets no such limits."""
 
     @field_validator("base_url")
     @classmethod
