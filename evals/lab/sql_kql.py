@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from .telemetry import Telemetry, fetch
 Surface = Literal["sentinel", "defender"]
 
 TIME_COLUMNS = ("TimeGenerated", "Timestamp")
+_ANY_TIME = naive(datetime(2000, 1, 1, tzinfo=UTC))
 _CACHED = 512
 _DEFENDER = re.compile(r"(Device|Identity|Alert)[A-Z]")
 _OURS = re.compile(r"(falcon_|s1_|lab_)")
@@ -137,25 +138,7 @@ class Engine:
             return self._translated[text]
 
     def _fresh(self, text: str) -> tuple[str, dict[str, Any]]:
-        code = _LITERALS.sub("''", text)
-        if code.lstrip().startswith("."):
-            raise SyntaxFaultError("control commands are not allowed in a query")
-        if _SETS_CLOCK.search(code):
-            raise UnrunnableError("a statement that sets query_now")
-        if leaves := _LEAVES.search(code):
-            raise UnrunnableError(f"{leaves['name']}()")
-        tables = {name: list(columns) for name, columns in self.tables.items()}
-        try:
-            sql = duckdb_kql.to_sql(text, schema=tables, allow_write=False, query_now=self._now, functions=[])
-        except KqlSyntaxError as exc:
-            raise SyntaxFaultError(str(exc)) from exc
-        except KqlUnsupportedError as exc:
-            raise UnrunnableError(f"{exc.construct}{f' ({exc.hint})' if exc.hint else ''}") from exc
-        except KqlSchemaError as exc:
-            raise SemanticFaultError(f"Failed to resolve table or column expression named '{exc.name}'") from exc
-        except KqlError as exc:
-            raise SemanticFaultError(str(exc)) from exc
-        return str(sql), dict(sql.parameters)
+        return _to_sql(text, {name: list(columns) for name, columns in self.tables.items()}, self._now)
 
     def _views(self, text: str, start: datetime | None, end: datetime | None) -> list[str]:
         """The tables that the text may mean, each cut to the span."""
@@ -175,6 +158,43 @@ class Engine:
         chosen = ", ".join(quoted(column) for column in columns)
         times = [quoted(column) for column in TIME_COLUMNS if column in self._telemetry.tables[name]]
         return f"SELECT {chosen} FROM {self._telemetry.place(name)}{_span(times, start, end)}"
+
+
+def unsupported(text: str) -> str | None:
+    """The construct of a query that the lab cannot run, whatever the API; None when there is none."""
+    try:
+        _to_sql(
+            text,
+            {name: list(columns) for name, columns in schema.tables().items()},
+            datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None),
+        )
+    except UnrunnableError as exc:
+        return exc.construct
+    except (SyntaxFaultError, SemanticFaultError):
+        return None
+    return None
+
+
+def _to_sql(text: str, tables: dict[str, list[str]], now: datetime) -> tuple[str, dict[str, Any]]:
+    """DuckDB SQL and its parameters; `now` is UTC without a zone."""
+    code = _LITERALS.sub("''", text)
+    if code.lstrip().startswith("."):
+        raise SyntaxFaultError("control commands are not allowed in a query")
+    if _SETS_CLOCK.search(code):
+        raise UnrunnableError("a statement that sets query_now")
+    if leaves := _LEAVES.search(code):
+        raise UnrunnableError(f"{leaves['name']}()")
+    try:
+        sql = duckdb_kql.to_sql(text, schema=tables, allow_write=False, query_now=now, functions=[])
+    except KqlSyntaxError as exc:
+        raise SyntaxFaultError(str(exc)) from exc
+    except KqlUnsupportedError as exc:
+        raise UnrunnableError(f"{exc.construct}{f' ({exc.hint})' if exc.hint else ''}") from exc
+    except KqlSchemaError as exc:
+        raise SemanticFaultError(f"Failed to resolve table or column expression named '{exc.name}'") from exc
+    except KqlError as exc:
+        raise SemanticFaultError(str(exc)) from exc
+    return str(sql), dict(sql.parameters)
 
 
 def kusto_type(kind: str) -> str:

@@ -8,8 +8,10 @@ import duckdb
 import pytest
 
 from tracehound.evals.lab import sql_cql, sql_fql, sql_kql
+from tracehound.evals.lab.runnable import unsupported
 from tracehound.evals.lab.sql import QueryRejectedError
 from tracehound.evals.lab.telemetry import Telemetry
+from tracehound.tools.languages.query import Language
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ALERTS = {
@@ -249,3 +251,20 @@ def test_kql_that_does_not_run(telemetry: Telemetry, text: str, error: type[Exce
 def test_words_in_literals_are_no_constructs(telemetry: Telemetry) -> None:
     text = "SecurityEvent | where Account == 'database(x) set query_now' // cluster('y')\n| count"
     assert sql_kql.Engine(telemetry, "sentinel", NOW).run(text).rows == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "construct"),
+    [
+        (Language.KQL, "DeviceProcessEvents | where FileName =~ 'cmd.exe' | take 5", None),
+        (Language.KQL, "externaldata(a:string)['https://x.example'] | take 5", "ExternalData"),
+        (Language.KQL, "this is | not kql", None),
+        (Language.CQL, "* | bucket(span=5m)", "bucket"),
+        (Language.CQL, "FileName=cmd.exe | tail(5)", None),
+        (Language.FQL, "status:'new'", None),
+    ],
+)
+def test_what_the_lab_cannot_run_is_named(language: Language, text: str, construct: str | None) -> None:
+    found = unsupported(language, text)
+    assert (found is None) == (construct is None)
+    assert construct is None or construct in str(found)

@@ -1,0 +1,21 @@
+"""Whether the lab can run a query at all: what `check` says beside its verdict."""
+
+from ...tools.languages import cql
+from ...tools.languages.query import Language
+from ...tools.languages.syntax import QuerySyntaxError
+from . import sql_kql
+
+
+def unsupported(language: Language, text: str) -> str | None:
+    """The construct that the lab cannot run, or None when it runs the query (or the query is wrong anyway)."""
+    match language:
+        case Language.KQL:
+            return sql_kql.unsupported(text)
+        case Language.CQL:
+            try:
+                cql.parse(text)
+            except QuerySyntaxError as exc:
+                return exc.message if exc.code == "unknown_function" else None
+            return None
+        case _:
+            return None
