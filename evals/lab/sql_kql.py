@@ -98,7 +98,7 @@ class Engine:
         held = {name: columns for name, columns in self._telemetry.tables.items() if not _OURS.match(name)}
         documented = schema.tables(self._surface)
         found: dict[str, dict[str, str]] = {
-            name: dict(columns) for name, columns in documented.items() if name not in held and self._serves(name)
+            name: _apart(columns) for name, columns in documented.items() if name not in held and self._serves(name)
         }
         for name, columns in held.items():
             if self._serves(name):
@@ -204,6 +204,14 @@ def kusto_type(kind: str) -> str:
     if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
         return "dynamic"
     return _TYPES.get(kind, "string" if "NULL" in kind else "long" if "INT" in kind else "string")
+
+
+def _apart(columns: Mapping[str, str]) -> dict[str, str]:
+    """Without the columns that differ from an earlier one in case alone: DuckDB cannot tell them apart."""
+    first: dict[str, str] = {}
+    for column in columns:
+        first.setdefault(column.casefold(), column)
+    return {column: columns[column] for column in first.values()}
 
 
 def time_column(columns: Mapping[str, Any]) -> str | None:
