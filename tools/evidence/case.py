@@ -28,7 +28,7 @@ from .canonical import digest, evidence_id, kept_form, read_form
 from .custody import problems, row_mark
 from .entities import ENTITY_ATTRIBUTES, entity_values
 from .event import Event
-from .normalise import Normaliser
+from .normalise import standard
 from .records import Answer, CheckRecord, DiagnosticRecord, Evidence, QueryRecord, WindowRecord, iso_z
 from .store import ROW, Entry, Store, storage_errors
 
@@ -57,7 +57,7 @@ class Case:
         """Use `create` or `open`."""
         self.home, self.id, self._store = home, case_id, store
         self._guard = threading.RLock()
-        self._normaliser = Normaliser()
+        self._normaliser = standard()
 
     @classmethod
     def create(cls, home: Path, question: str = "", window: Window | None = None) -> Self:

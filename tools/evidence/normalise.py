@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ..languages.query import Platform, Query
@@ -34,8 +35,8 @@ class _Column:
     attribute: str
     read: Reader
     convert: Callable[[Any], Any]
-    account: str | None
-    """The domain attribute that a split account fills."""
+    account: bool
+    """Whether it may hold an account with its domain, to be split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,8 @@ def _compile(view: View) -> _Compiled:
     for name, attribute in view.attributes.items():
         if name == "time":
             continue
-        domain = name.replace(".name", ".domain") if name.endswith("user.name") and attribute.kind == "user" else None
-        if domain and domain not in ATTRIBUTES[view.event_class]:
-            domain = None
-        columns.append(_Column(name, _reader(attribute), converter(attribute), domain))
+        account = name.endswith("user.name") and attribute.kind == "user"
+        columns.append(_Column(name, _reader(attribute), converter(attribute), account))
     time = view.attributes["time"]
     return _Compiled(
         view=view,
@@ -203,10 +202,16 @@ class Normaliser:
         if moment:
             fields["time"] = iso_z(moment)
         if "actor.user.name" in fields:
-            _split(fields, "actor.user.name", "actor.user.domain")
+            _split(fields, "actor.user.name", EventClass.BASE)
         if not (moment or "device.hostname" in fields or "actor.user.name" in fields):
             fields["unparsed"] = True
         return _finish(query, query.event_class or EventClass.BASE, moment, fields, evidence_id)
+
+
+@cache
+def standard() -> Normaliser:
+    """The normaliser over every view; making it reads all view files."""
+    return Normaliser()
 
 
 def is_unparsed(fields: Mapping[str, Any]) -> bool:
@@ -242,7 +247,7 @@ def _read(compiled: _Compiled, query: Query, row: Mapping[str, Any], evidence_id
             fields[column.attribute] = found
     for column in compiled.columns:
         if column.account and column.attribute in fields:
-            _split(fields, column.attribute, column.account)
+            _split(fields, column.attribute, view.event_class)
     for read, activities in compiled.activities:
         activity = activities.get(text_of(read(row)))
         if activity:
@@ -258,10 +263,11 @@ def _opened(value: Any) -> Any:
         return value
 
 
-def _split(fields: dict[str, Any], name: str, domain: str) -> None:
+def _split(fields: dict[str, Any], name: str, event_class: EventClass) -> None:
     account, place = split_account(str(fields[name]))
     fields[name] = account
-    if place:
+    domain = name.removesuffix("name") + "domain"
+    if place and domain in ATTRIBUTES[event_class]:
         fields.setdefault(domain, place)
 
 
