@@ -111,5 +111,7 @@ def tables() -> Mapping[str, Mapping[str, str]]:
     }  # fmt: skip
     schema = kql_schema.tables()
     for name in MICROSOFT_TABLES:
-        found[name] = {column: _TYPES[kind] for column, kind in schema[name].items()}
+        # DuckDB ignores the case of names; where the joined surfaces write one column twice (Isp, ISP), the first stays.
+        first = {column.lower(): column for column in reversed(schema[name])}
+        found[name] = {column: _TYPES[kind] for column, kind in schema[name].items() if first[column.lower()] == column}
     return found

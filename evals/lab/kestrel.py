@@ -1,0 +1,132 @@
+"""Kestrel Freight: the default world of the lab, from a seed (KESTREL facts)."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from ...tools.languages.vocabulary import EventClass
+from . import falcon_rows, microsoft_rows, sentinelone_rows
+from .background import fill
+from .identity import CID, aid, digest, guid, threat_id
+from .names import Names
+from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
+from .scene import Host, Scene
+from .stories import STORIES, vulnerabilities
+
+CANONICAL_END = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
+QUESTION = "show me lateral movement from WS-042 in the last day"
+
+
+@cache
+def world() -> Mapping[str, Any]:
+    """Who and what there is, by canonical names."""
+    content: Mapping[str, Any] = yaml.safe_load(
+        files("tracehound.evals.lab").joinpath("kestrel.yaml").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def end_of(seed: int) -> datetime:
+    """The lab's clock: seed 0 has a fixed one, other seeds another date and hour."""
+    if not seed:
+        return CANONICAL_END
+    draw = random.Random(f"clock-{seed}")
+    return CANONICAL_END - timedelta(days=draw.randint(3, 60), hours=draw.randint(0, 23), minutes=draw.randint(0, 59))
+
+
+def build(seed: int, scale: int) -> tuple[list[Observation], dict[str, Any]]:
+    """Everything that happened, renamed, and what the lab says of itself (clock, names, alerts, question)."""
+    names = Names(world(), seed)
+    scene = Scene(end_of(seed), world()["company"]["domain"], world()["company"]["netbios"], _hosts(), names.text)
+    _inventory(scene)
+    for story in STORIES:
+        story(scene, world())
+    vulnerabilities(scene)
+    fill(scene, world(), seed, scale)
+    alerts: dict[str, str] = {}
+    seen = [_finished(item, names, seed, alerts) for item in scene.seen]
+    meta = {
+        "scenario": "kestrel",
+        "seed": seed,
+        "scale": scale,
+        "clock": scene.end.isoformat().replace("+00:00", "Z"),
+        "names": names.public(),
+        "alerts": {name: uid for name, uid in alerts.items() if not name.startswith("old-")},
+        "question": names.text(QUESTION),
+    }
+    return seen, meta
+
+
+def rows(seen: list[Observation]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Rows of every vendor that saw something, oldest first."""
+    for item in sorted(seen, key=lambda item: item.time):
+        if FALCON in item.sensors:
+            yield from falcon_rows.rows(item)
+        if SENTINELONE in item.sensors:
+            yield from sentinelone_rows.rows(item)
+        if item.sensors & {DEFENDER, SENTINEL}:
+            yield from microsoft_rows.rows(item)
+
+
+def _finished(item: Observation, names: Names, seed: int, alerts: dict[str, str]) -> Observation:
+    """An observation with its final names and, for an alert, its final id."""
+    attributes = names.value(dict(item.attributes))
+    extra = names.value(dict(item.extra))
+    label = str(attributes.get("finding.uid", ""))
+    if item.event_class is EventClass.FINDING and label.startswith("@"):
+        host = attributes["device.hostname"]
+        mark = digest("finding", seed, label, host)
+        if SENTINELONE in item.sensors:
+            uid = threat_id(mark)
+        elif FALCON in item.sensors:
+            uid = f"{CID}:ind:{aid(host)}:{int(mark[:9], 16)}"
+        else:
+            uid = guid(mark)
+        attributes["finding.uid"] = alerts[label[1:]] = uid
+    return replace(item, attributes=attributes, extra=extra)
+
+
+def _hosts() -> dict[str, Host]:
+    facts = world()
+    crowd = [f"{given}.{family}" for family in facts["family"] for given in facts["given"]]
+    at = {person["host"]: user for user, person in facts["people"].items()}
+    hosts: dict[str, Host] = {}
+    for number in range(1, facts["workstations"] + 1):
+        name = f"WS-{number:03d}"
+        hosts[name] = Host(name, f"10.20.1.{number}", frozenset({FALCON}), user=at.get(name) or crowd[number])
+    for name, record in facts["special"].items():
+        hosts[name] = Host(name, record["ip"], frozenset({FALCON}), user=at.get(name, "svc-build"))
+    for number in range(1, facts["laptops"] + 1):
+        name = f"LT-{number:02d}"
+        watched = {DEFENDER} if name in facts["laptops_without_falcon"] else {DEFENDER, FALCON}
+        hosts[name] = Host(name, f"10.20.1.{150 + number}", frozenset(watched), user=crowd[60 + number])
+    for name, record in facts["servers"].items():
+        hosts[name] = Host(
+            name, record["ip"], frozenset({SENTINELONE}), "Server", record["os"], record.get("linux", False),
+            record["criticality"], tuple(record["tags"]),
+        )  # fmt: skip
+    for name, record in facts["controllers"].items():
+        hosts[name] = Host(
+            name, record["ip"], frozenset({DEFENDER, SENTINEL}), "Domain Controller", "Windows Server 2022", False,
+            "critical", ("domain-controller", "tier0"),
+        )  # fmt: skip
+    return hosts
+
+
+def _inventory(scene: Scene) -> None:
+    for number, host in enumerate(scene.hosts.values()):
+        attributes = {
+            "device.type": host.product, "device.criticality": host.criticality, "device.tags": list(host.tags),
+            "device.last_user": host.user, "device.external_ip": "192.0.2.10",
+        }  # fmt: skip
+        watching = host.sensors - {SENTINEL}
+        scene.note(
+            EventClass.DEVICE, scene.at(minutes=2, seconds=number), host, attributes, sensors=watching,
+            os_version=host.os, product_type=host.product,
+        )  # fmt: skip

@@ -1,0 +1,163 @@
+"""A lab on disk: telemetry that was written once, and the vendors that answer from it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from platformdirs import user_data_path
+
+from ...knowledge.errors import NotSupportedError, StorageError, UsageError
+from .store import TELEMETRY, TelemetryStore
+
+if TYPE_CHECKING:
+    from ...tools.vendors.estate import Estate
+
+SCENARIOS = ("kestrel",)
+
+
+class Lab:
+    """A lab in a folder. Its telemetry never changes; the state of its vendors lies beside it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use `open`, `create` or `load`."""
+        self.directory = directory
+
+    @classmethod
+    def open(cls, directory: Path | str | None = None, *, home: Path | None = None) -> Self:
+        """Open a lab; without a folder the built-in one, which is made on first use.
+
+        Raises:
+            UsageError: the folder holds no lab.
+            StorageError: it cannot be made or read.
+        """
+        if directory is None:
+            place = (home or default_home()) / "labs" / "default"
+            return cls(place) if (place / TELEMETRY).is_file() else cls.create(place)
+        place = Path(directory).expanduser()
+        if not (place / TELEMETRY).is_file():
+            raise UsageError(f"{place} holds no lab; make one with: tracehound lab create {place}")
+        return cls(place)
+
+    @classmethod
+    def create(cls, directory: Path | str, *, scenario: str = "kestrel", scale: int = 1, seed: int = 0) -> Self:
+        """Make a lab. Two processes may do it at once: the folder appears whole, and the first one stays.
+
+        Raises:
+            UsageError: there is no such scenario, or the folder already holds something else.
+            StorageError: the folder cannot be written.
+        """
+        if scenario not in SCENARIOS:
+            raise UsageError(f"there is no scenario {scenario!r}; the scenarios are {', '.join(SCENARIOS)}")
+        from . import kestrel
+
+        seen, meta = kestrel.build(seed, scale)
+        return cls._write(Path(directory), kestrel.rows(seen), meta)
+
+    @classmethod
+    def load(cls, paths: Sequence[Path], directory: Path | None = None, *, home: Path | None = None) -> dict[str, Any]:
+        """Make a lab of recorded Windows telemetry; gives the report of what was loaded.
+
+        Raises:
+            RecordingError: a file cannot be read; nothing was written.
+            NotSupportedError: the folder already holds a lab.
+        """
+        from .importer import read_recordings
+
+        if directory is not None and (directory / TELEMETRY).exists():
+            raise NotSupportedError(f"loading into an existing lab; {directory} holds one, name a new folder")
+        recording = read_recordings(paths)
+        place = directory or (home or default_home()) / "labs" / recording.name
+        number = 1
+        while directory is None and place.exists():
+            number += 1
+            place = place.with_name(f"{recording.name}-{number}")
+        lab = cls._write(place, recording.rows(), recording.meta)
+        return {"directory": str(lab.directory), **recording.report}
+
+    @classmethod
+    def _write(cls, place: Path, rows: Any, meta: dict[str, Any]) -> Self:
+        if (place / TELEMETRY).is_file():
+            return cls(place)
+        if place.exists() and any(place.iterdir()):
+            raise UsageError(f"{place} is not empty and holds no lab; name another folder")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=".lab-") as draft:
+                TelemetryStore.create(Path(draft) / TELEMETRY, rows, meta)
+                _appear(Path(draft), place)
+        except OSError as exc:
+            raise StorageError(f"the lab {place} cannot be written: {exc.strerror or exc}") from exc
+        return cls(place)
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """What the lab says of itself."""
+        return TelemetryStore(self.directory / TELEMETRY).meta()
+
+    @property
+    def clock(self) -> datetime:
+        """The end of the telemetry: what `now` means."""
+        return datetime.fromisoformat(self.meta["clock"])
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of a generated lab, None of a recording."""
+        seed: int | None = self.meta.get("seed")
+        return seed
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Canonical to actual names."""
+        return dict(self.meta.get("names", {}))
+
+    @property
+    def alerts(self) -> dict[str, str]:
+        """Names of alerts to their ids."""
+        return dict(self.meta.get("alerts", {}))
+
+    @property
+    def question(self) -> str:
+        """A question that this lab answers."""
+        return str(self.meta.get("question", ""))
+
+    def info(self) -> dict[str, Any]:
+        """What `tracehound lab info --json` prints."""
+        keys = ("clock", "seed", "names", "alerts", "events", "tables", "question", "scenario")
+        return {"directory": str(self.directory), **{key: self.meta.get(key) for key in keys}}
+
+    def estate(self) -> "Estate":
+        """The lab's vendors, connected in this process."""
+        from .connect import estate_for
+
+        return estate_for(self)
+
+    def journal(self) -> list[dict[str, Any]]:
+        """The state-changing calls that the lab's vendors received, oldest first."""
+        from .folder import STATE
+        from .state import LabState
+
+        return LabState(self.directory / STATE).journal()
+
+
+def default_home() -> Path:
+    """TRACEHOUND_HOME, or the user's data folder."""
+    given = os.environ.get("TRACEHOUND_HOME")
+    return Path(given).expanduser() if given else user_data_path("tracehound")
+
+
+def _appear(draft: Path, place: Path) -> None:
+    """Move the finished file into place in one step; when another process was first, its lab stays."""
+    place.mkdir(exist_ok=True)
+    target = place / TELEMETRY
+    try:
+        os.link(draft / TELEMETRY, target)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not target.exists():
+            shutil.move(draft / TELEMETRY, target)
