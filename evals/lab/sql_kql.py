@@ -17,6 +17,7 @@ import duckdb_kql
 from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError
 
 from ...tools.languages.kql import schema
+from .kql_rewrites import rewritten
 from .sql import naive, quoted
 from .telemetry import Telemetry, fetch
 
@@ -138,7 +139,9 @@ class Engine:
             return self._translated[text]
 
     def _fresh(self, text: str) -> tuple[str, dict[str, Any]]:
-        return _to_sql(text, {name: list(columns) for name, columns in self.tables.items()}, self._now)
+        time = "TimeGenerated" if self._surface == "sentinel" else "Timestamp"
+        tables = {name: list(columns) for name, columns in self.tables.items()}
+        return _to_sql(rewritten(text, time), tables, self._now)
 
     def _views(self, text: str, start: datetime | None, end: datetime | None) -> list[str]:
         """The tables that the text may mean, each cut to the span."""
@@ -162,12 +165,9 @@ class Engine:
 
 def unsupported(text: str) -> str | None:
     """The construct of a query that the lab cannot run, whatever the API; None when there is none."""
+    tables = {name: list(_apart(columns)) for name, columns in schema.tables().items()}
     try:
-        _to_sql(
-            text,
-            {name: list(columns) for name, columns in schema.tables().items()},
-            datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None),
-        )
+        _to_sql(rewritten(text, "TimeGenerated"), tables, _ANY_TIME)
     except UnrunnableError as exc:
         return exc.construct
     except (SyntaxFaultError, SemanticFaultError):
