@@ -19,7 +19,8 @@ def _model() -> Any:
     import wordllama
 
     # Its import configures the root logger of the whole program.
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
     # The plain load() looks in a folder that the wheel does not have and then asks the network.
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
 
@@ -30,7 +31,7 @@ class WordVectors(EmbeddingFunction[Documents]):
 
     def __init__(self) -> None: ...
 
-    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002 (Chroma's name)
+    def __call__(self, input: Documents) -> Embeddings:
         """Embed texts."""
         return [np.asarray(vector, dtype=np.float32) for vector in _model().embed(list(input), norm=True)]
 

@@ -1,8 +1,10 @@
-"""Search over hunts and runbooks: BM25 and static word vectors, joined by rank.
+"""Search over hunts and runbooks: BM25 and static word vectors, joined by score.
 
 Ids and tool names (`T1021.002`, `4769`, `comsvcs.dll`) sink in vectors, so a query that holds one which the index knows
-goes to BM25 alone. Everything else is ranked by both. The vectors live in Chroma under a folder whose name carries the
-hash of the content and of the embedder; a different hash builds anew. Heavy libraries are imported on first use.
+goes to BM25 alone. Everything else is ranked by both. Scores are joined, not ranks: a rank does not say whether the
+best hit is any good, and declining a question needs exactly that. The vectors live in Chroma under a folder whose name
+carries the hash of the content and of the embedder; a different hash builds anew. Heavy libraries are imported on
+first use.
 """
 
 import hashlib
@@ -13,9 +15,10 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +26,7 @@ from .errors import StorageError
 from .tokens import ids, tokens
 
 Kind = Literal["hunt", "runbook"]
-_RANK_CONSTANT = 60
-_DEPTH = 40
+_DEPTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,23 @@ class Passage:
     score: float
 
 
-class Retriever:
+class Retrieval:
     """A searchable set of documents."""
 
-    def __init__(self, documents: Iterable[Document], folder: Path) -> None:
+    def __init__(self, passages: Iterable[Document], folder: Path) -> None:
         """Prepare; the index is built or opened at the first search.
 
         Args:
-            documents: what can be found.
+            passages: what can be found.
             folder: where the vectors are kept between runs.
         """
-        self.documents = tuple(documents)
+        self.documents = tuple(passages)
         self.folder = folder
+
+    @classmethod
+    def open(cls, folder: Path, *, passages: Iterable[Document]) -> "Retrieval":
+        """The index under a folder over these documents."""
+        return cls(passages, folder)
 
     def search(self, text: str, k: int = 5, kind: Kind | None = None) -> list[Passage]:
         """The best `k` documents for a text, best first; none for a text without a word.
@@ -83,33 +90,30 @@ class Retriever:
         words = tokens(text)
         if not words or not self.documents:
             return []
+        scores = self._score(text, words)
+        ranked = sorted(scores, key=lambda place: (-scores[place], place))
+        found = (place for place in ranked if kind is None or self.documents[place].kind == kind)
+        return [_passage(self.documents[place], scores[place]) for place in islice(found, k)]
+
+    def _score(self, text: str, words: Sequence[str]) -> dict[int, float]:
+        """Place of each candidate and its score.
+
+        The lexical part is the share of the query's weight that the best document covers, scaled down by BM25 for the
+        others; the other part is the cosine. Both lie between 0 and 1.
+        """
         lexical = self._words.rank(words)
-        known_ids = [word for word in ids(text) if self._words.knows(word)]
         # The index is opened for id queries as well: one path, one behaviour.
         vectors = self._vectors
-        near = {} if known_ids else vectors.nearness(text)
-        fused = _fuse(lexical, near)
-        found: list[Passage] = []
-        for place in sorted(fused, key=lambda place: (-fused[place], place)):
-            document = self.documents[place]
-            if kind is not None and document.kind != kind:
-                continue
-            score = self._words.coverage(words, place)
-            if near:
-                score = (score + max(0.0, near.get(place, 0.0))) / 2
-            found.append(
-                Passage(
-                    id=document.id,
-                    kind=document.kind,
-                    title=document.title,
-                    section=document.section,
-                    text=document.text,
-                    score=round(min(score, 1.0), 4),
-                )
-            )
-            if len(found) == k:
-                break
-        return found
+        near = {} if any(self._words.knows(word) for word in ids(text)) else vectors.nearness(text)
+        top = max(lexical.values(), default=1.0)
+        covered = max((self._words.coverage(words, place) for place in lexical), default=0.0)
+        shares = {place: covered * score / top for place, score in lexical.items()}
+        if not near:
+            return shares
+        return {
+            place: (shares.get(place, 0.0) + max(0.0, near.get(place, 0.0))) / 2
+            for place in shares.keys() | near.keys()
+        }
 
     @cached_property
     def _words(self) -> "_Words":
@@ -120,14 +124,15 @@ class Retriever:
         return _Vectors.open(self.documents, self.folder)
 
 
-def _fuse(lexical: Mapping[int, float], near: Mapping[int, float]) -> dict[int, float]:
-    """Reciprocal rank fusion of two scored sets."""
-    fused: dict[int, float] = {}
-    for scores in (lexical, near):
-        ranked = sorted(scores, key=lambda place: (-scores[place], place))[:_DEPTH]
-        for rank, place in enumerate(ranked):
-            fused[place] = fused.get(place, 0.0) + 1 / (_RANK_CONSTANT + rank)
-    return fused
+def _passage(document: Document, score: float) -> Passage:
+    return Passage(
+        id=document.id,
+        kind=document.kind,
+        title=document.title,
+        section=document.section,
+        text=document.text,
+        score=round(min(score, 1.0), 4),
+    )
 
 
 class _Words:
@@ -202,7 +207,7 @@ class _Vectors:
 
     def nearness(self, text: str) -> dict[int, float]:
         """Place of the nearest documents and the cosine of their nearest phrase."""
-        answer = self.collection.query(query_texts=[text], n_results=_DEPTH * 3, include=["metadatas", "distances"])
+        answer = self.collection.query(query_texts=[text], n_results=_DEPTH, include=["metadatas", "distances"])
         near: dict[int, float] = {}
         for entry, distance in zip(answer["metadatas"][0], answer["distances"][0], strict=True):
             place = int(entry["place"])

@@ -62,8 +62,14 @@ class Runbook:
     applies_to: tuple[str, ...]
     sections: tuple[Section, ...]
     text: str
+    """The Markdown below the front matter."""
     source: str
     own: bool = False
+
+    @property
+    def markdown(self) -> str:
+        """The runbook to read: what lies below the front matter."""
+        return self.text
 
     def section(self, title: str) -> Section | None:
         """The section with this heading, case ignored."""

@@ -13,12 +13,14 @@ import yaml
 
 from ..knowledge import attack
 from ..knowledge.errors import ContentError, UsageError
+from ..knowledge.retrieval import Document
 from ..knowledge.runbooks import load_runbooks
 from .hunts import Hunt, HuntSearch, Signal, bind, read_hunts
 from .languages.query import Platform
 from .languages.search import Search, Window
 from .languages.views import narrow, views_for
 from .languages.vocabulary import EventClass
+from .passages import hunt_document
 from .recognise import recogniser
 
 _STRENGTH: Mapping[Signal, int] = {"strong": 0, "medium": 1, "context": 2, "inventory": 3}
@@ -102,6 +104,10 @@ class HuntLibrary:
                 return search
         raise UsageError(f"hunt {hunt_id} has no search {search_id!r}")
 
+    def passages(self) -> list[Document]:
+        """The hunts as documents for retrieval."""
+        return [hunt_document(hunt) for hunt in self.hunts.values()]
+
     def label(self, fields: Mapping[str, Any], event_class: EventClass) -> list[Label]:
         """The behaviours that an event is an instance of, strongest first.
 
@@ -166,7 +172,7 @@ def missing_attributes(search: HuntSearch) -> Mapping[Platform, tuple[str, ...]]
 
 def _sample(search: HuntSearch) -> Search:
     """The search with nothing but the parameters that it needs, over some window."""
-    where = bind(search.where, {name: ("x",) for name in search.needs})
+    where = bind(search.where, dict.fromkeys(search.needs, ("x",)))
     window = Window(start=datetime(2000, 1, 1, tzinfo=UTC), end=datetime(2000, 1, 2, tzinfo=UTC))
     return Search(event_class=search.event_class, where=where, window=window)
 

@@ -1,7 +1,5 @@
 """Hunts and runbooks as documents for retrieval."""
 
-from collections.abc import Iterable, Sequence
-
 from ..knowledge import attack
 from ..knowledge.retrieval import Document
 from ..knowledge.runbooks import Runbook
@@ -9,13 +7,6 @@ from .hunts import Hunt
 from .languages.search import Operator, conditions
 
 _NAMED = ("process.name", "actor.process.name", "file.name", "service.name", "api.operation", "process.original_name")
-
-
-def documents(hunts: Iterable[Hunt], runbooks: Iterable[Runbook]) -> Sequence[Document]:
-    """One document a hunt, one a section of a runbook."""
-    return tuple(hunt_document(hunt) for hunt in hunts) + tuple(
-        document for runbook in runbooks for document in runbook_documents(runbook)
-    )
 
 
 def hunt_document(hunt: Hunt) -> Document:
@@ -28,7 +19,13 @@ def hunt_document(hunt: Hunt) -> Document:
         title=hunt.title,
         section="",
         text=" ".join(part for part in (hunt.about, f"{says}." if says else "") if part),
-        keywords=(*hunt.tags, hunt.id, *(attack.title(name) for name in sorted(techniques)), *hunt.benign, *_names(hunt)),
+        keywords=(
+            *hunt.tags,
+            hunt.id,
+            *(attack.title(name) for name in sorted(techniques)),
+            *hunt.benign,
+            *_names(hunt),
+        ),
         phrases=hunt.questions,
     )
 

@@ -7,7 +7,7 @@ place in the text belongs to one entity. Defanged forms (`hxxp://evil[.]example`
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
@@ -51,27 +51,77 @@ class Entities:
             found = [name for name in names if name.lower().endswith(words.PROGRAM_SUFFIXES)]
         return tuple(dict.fromkeys(found))
 
-    @cached_property
+    @property
     def hosts(self) -> tuple[str, ...]:
         """Host names, spelt as the inventory spells them where it knows them."""
         return self.values("host")
 
-    @cached_property
+    @property
     def unknown_hosts(self) -> tuple[str, ...]:
         """Host names that the inventory does not know."""
         return tuple(dict.fromkeys(m.value for m in self.mentions if m.kind == "host" and not m.known))
 
-    @cached_property
+    @property
     def users(self) -> tuple[str, ...]:
         r"""Account names; a domain is kept (`CORP\anna`, `anna@corp.example`)."""
         return self.values("user")
 
-    @cached_property
+    @property
     def ips(self) -> tuple[str, ...]:
         """Single addresses, IPv4 and IPv6."""
         return self.values("ip")
 
-    @cached_property
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Domain names in lower case, those inside URLs and mail addresses left out."""
+        return self.values("domain")
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """URLs with a scheme."""
+        return self.values("url")
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """MD5, SHA-1, SHA-256 and SHA-512 values in lower case."""
+        return self.values("hash")
+
+    @property
+    def emails(self) -> tuple[str, ...]:
+        """Mail addresses."""
+        return self.values("email")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """File names, those at the end of paths included."""
+        return self.values("file")
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """File names of programs."""
+        return self.values("process")
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Service names."""
+        return self.values("service")
+
+    @property
+    def cves(self) -> tuple[str, ...]:
+        """CVE ids."""
+        return self.values("cve")
+
+    @property
+    def alert_ids(self) -> tuple[str, ...]:
+        """Ids of alerts and threats, in the forms that the four platforms use."""
+        return self.values("alert")
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """ATT&CK ids."""
+        return self.values("technique")
+
+    @property
     def event_ids(self) -> tuple[int, ...]:
         """Windows event ids."""
         return tuple(int(value) for value in self.values("event_id"))
