@@ -108,7 +108,7 @@ async def converse(vendor: str, address: str, environment: dict[str, str], ask: 
     prefix = f"TRACEHOUND_{vendor.upper()}_"
     own = {name: value for name, value in environment.items() if name.startswith(prefix)}
     settings = EstateSettings.from_environment(own | {f"{prefix}BASE_URL": address})
-    estate = connect.estate(settings, now=time.now, sleep=time.sleep)
+    estate = connect.estate(settings, now=time.now, clock=time.now, sleep=time.sleep)
     with RECORDER.use_cassette(f"{vendor}.yaml") as cassette:
         for platform, language, collection, text, rows in QUESTIONS[vendor]:
             reader = estate.reader(platform)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import pytest
 
 from tracehound.evals.lab import faults
@@ -18,6 +19,7 @@ from tracehound.evals.lab.folder import open_world
 from tracehound.evals.lab.serve import running
 from tracehound.evals.lab.state import LabState
 from tracehound.evals.lab.transport import LabTransport
+from tracehound.evals.lab.wire import World
 from tracehound.knowledge.errors import (
     VendorAuthError,
     VendorError,
@@ -140,6 +142,13 @@ QUESTIONS = {
     "sentinel": (Platform.SENTINEL, Language.KQL, "SecurityEvent", "SecurityEvent | where EventID == 4624", 30),
     "defender": (Platform.DEFENDER, Language.KQL, "DeviceProcessEvents", "DeviceProcessEvents | take 100", 30),
 }
+
+
+def transports_of(world: World) -> dict[str, httpx.AsyncBaseTransport]:
+    servers = by_host(world)
+    return {vendor: LabTransport(world, servers) for vendor in ("falcon", "sentinelone", "microsoft")}
+
+
 VENDOR = {Platform.SENTINEL: "microsoft", Platform.DEFENDER: "microsoft"}
 
 
@@ -256,7 +265,7 @@ async def test_the_probe_is_content(lab: Estate) -> None:
 async def test_a_host_is_isolated_and_released(platform: Platform, device: str, folder: Folder) -> None:
     world = open_world(folder)
     settings = ActingSettings.from_environment(variables(settings_of(world.state)))
-    transports = dict.fromkeys(("falcon", "sentinelone", "microsoft"), LabTransport(world, by_host(world)))
+    transports = transports_of(world)
     found = connect.responders(settings, clock=world.clock.now, sleep=world.clock.sleep, transport=transports)
     responder = found[platform]
 
@@ -286,7 +295,7 @@ async def test_the_reading_credential_cannot_isolate(folder: Folder) -> None:
     world = open_world(folder)
     reading = {name: value for name, value in variables(settings_of(world.state)).items() if "_ACTING" not in name}
     borrowed = {f"{name}_ACTING": value for name, value in reading.items()}
-    transports = dict.fromkeys(("falcon", "sentinelone", "microsoft"), LabTransport(world, by_host(world)))
+    transports = transports_of(world)
     found = connect.responders(ActingSettings.from_environment(borrowed), transport=transports)
     devices = {Platform.FALCON: HOST, Platform.SENTINELONE: AGENT, Platform.DEFENDER: MACHINE}
     for platform, responder in found.items():

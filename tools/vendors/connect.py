@@ -33,15 +33,15 @@ def estate(
     kind: Literal["lab", "live"] = "live",
     name: str = "",
     now: Callable[[], datetime] = wall_clock,
-    clock: Callable[[], datetime] | None = None,
+    clock: Callable[[], datetime] = wall_clock,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     transport: Transport = None,
     retention_days: Mapping[Platform, int] | None = None,
 ) -> Estate:
     """The connected vendors.
 
-    `now` is what "now" means to an analyst. `clock` and `sleep` are the vendors' own time, by which tokens age and rate
-    limits run (`now` and real sleep by default); a lab lets them jump.
+    `now` is what "now" means to an analyst, and may stand still. `clock` and `sleep` are the time by which tokens age
+    and rate limits run: the machine's, or a lab's that jumps instead of waiting.
 
     Raises:
         ConfigurationError: no vendor is configured, or the CA file cannot be read.
@@ -51,15 +51,15 @@ def estate(
             "no vendor is configured: set TRACEHOUND_FALCON_*, TRACEHOUND_SENTINELONE_* or TRACEHOUND_MICROSOFT_*, "
             "or use Lab.open().estate()"
         )
-    time = Clock(clock or now, sleep)
+    time = Clock(clock, sleep)
     connections = _Connections(settings, transport)
     readers: list[Reader] = []
     if settings.falcon:
-        readers.append(Falcon(settings.falcon, connections.client("falcon"), time))
+        readers.append(Falcon(settings.falcon, connections.client("falcon"), time, now))
     if settings.sentinelone:
         readers.append(SentinelOne(settings.sentinelone, connections.client("sentinelone"), time))
     if settings.microsoft:
-        readers.append(Microsoft(settings.microsoft, connections.client("microsoft"), time))
+        readers.append(Microsoft(settings.microsoft, connections.client("microsoft"), time, now))
     connected = Estate(
         kind=kind,
         readers=tuple(readers),

@@ -1,8 +1,9 @@
 """The reader of CrowdStrike Falcon: alerts, hosts and vulnerabilities by FQL, raw events by CQL."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -75,14 +76,21 @@ class Falcon:
 
     platforms = frozenset({Platform.FALCON})
 
-    def __init__(self, settings: FalconSettings, client: httpx.AsyncClient, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: FalconSettings,
+        client: httpx.AsyncClient,
+        clock: Clock | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
         self._client, self._clock = client, clock or Clock()
+        self._now = now or self._clock.now
         self._session = session(settings, client, self._clock)
         self._jobs = SearchJobs(self._session, settings.repository)
 
     async def run(self, query: Query) -> QueryRun:
         """Execute a checked query, see `Reader.run`."""
-        return await timed(query, self._clock, self._execute)
+        return await timed(query, self._clock, self._execute, query.window)
 
     async def find_alert(self, alert_id: str) -> tuple[Platform, str, Row] | None:
         """The alert with this composite id, or with this id (`ind:...`)."""
@@ -108,7 +116,7 @@ class Falcon:
                 await tried("falcon", area, self._listing(area, text, 1, Tally(), newest_first=False))
                 for area, text in listings.items()
             ],
-            await tried("falcon", "events", self._jobs.probe(self._clock.now())),
+            await tried("falcon", "events", self._jobs.probe(self._now())),
         ]
 
     async def aclose(self) -> None:

@@ -1,12 +1,13 @@
 """The reader of Microsoft Sentinel (Log Analytics) and Microsoft Defender (hunting through Graph), both by KQL."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
-from ...knowledge.errors import RefusedQueryError, VendorError, VendorResponseError
+from ...knowledge.errors import VendorError, VendorResponseError
 from ..languages.query import Language, Platform, Query
 from ..languages.search import Window
 from .estate import QueryRun, Row
@@ -60,8 +61,15 @@ _FIND = {
 class Microsoft:
     """Reads one tenant: a workspace, Defender, or both, as far as they are configured."""
 
-    def __init__(self, settings: MicrosoftSettings, client: httpx.AsyncClient, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: MicrosoftSettings,
+        client: httpx.AsyncClient,
+        clock: Clock | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
         self._settings, self._client, self._clock = settings, client, clock or Clock()
+        self._now = now or self._clock.now
         tenant = Tenant.of(settings, client, self._clock)
         self._sessions: dict[Platform, Session] = {}
         if settings.workspace_id:
@@ -84,7 +92,7 @@ class Microsoft:
         """Execute a checked query, see `Reader.run`."""
         if query.language is not Language.KQL or query.platform not in self.platforms:
             raise unsupported(query)
-        return await timed(query, self._clock, self._execute, window=self._reached(query))
+        return await timed(query, self._clock, self._execute, self._reached(query))
 
     async def find_alert(self, alert_id: str) -> tuple[Platform, str, Row] | None:
         """The alert with this id: of Defender, else of the workspace (`SystemAlertId` or the product's own id)."""
@@ -120,29 +128,22 @@ class Microsoft:
         await self._client.aclose()
 
     def _last(self, days: int) -> Window:
-        now = self._clock.now()
+        now = self._now()
         return Window(start=now - timedelta(days=days), end=now + timedelta(minutes=1))
 
-    def _reached(self, query: Query) -> Window:
-        """The part of the window that the service can look at.
-
-        Raises:
-            RefusedQueryError: none of it.
-        """
-        horizon = self._clock.now() - timedelta(days=HUNTING_DAYS)
+    def _reached(self, query: Query) -> Window | None:
+        """The part of the window that the service can still look at."""
+        horizon = self._now() - timedelta(days=HUNTING_DAYS)
         if query.platform is not Platform.DEFENDER or query.window.start >= horizon:
             return query.window
-        if query.window.end <= horizon:
-            raise RefusedQueryError(
-                f"Defender keeps {HUNTING_DAYS} days, and this window ends before them ({_iso(query.window.end)})"
-            )
-        return query.window.model_copy(update={"start": horizon})
+        return query.window.model_copy(update={"start": horizon}) if query.window.end > horizon else None
 
     async def _execute(self, query: Query, tally: Tally) -> Gathered:
-        window = self._reached(query)
-        found = await self._ask(query.platform, query.text, window, query.limit, tally)
-        if window.start > query.window.start and found.because is None:
-            found.because = f"Defender keeps {HUNTING_DAYS} days: nothing before {_iso(window.start)} was searched"
+        found = await self._ask(query.platform, query.text, query.window, query.limit, tally)
+        reached = self._reached(query)
+        if reached != query.window and found.because is None:
+            horizon = _iso(reached.start if reached else query.window.end)
+            found.because = f"Defender keeps {HUNTING_DAYS} days: nothing before {horizon} could be searched"
         return found
 
     async def _ask(self, platform: Platform, text: str, window: Window, limit: int, tally: Tally) -> Gathered:

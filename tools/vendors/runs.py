@@ -17,8 +17,8 @@ Execute = Callable[[Query, Tally], Awaitable[Gathered]]
 _OWN_LIMIT = re.compile(r"\|\s*(?:take|limit|top|head|tail)\s*\(?\s*(?:limit\s*=\s*)?\"?(\d+)", re.IGNORECASE)
 
 
-async def timed(query: Query, clock: Clock, execute: Execute, *, window: Window | None = None) -> QueryRun:
-    """Run a query that its check allows to be sent. `window` is the span really covered, the query's own by default.
+async def timed(query: Query, clock: Clock, execute: Execute, window: Window | None) -> QueryRun:
+    """Run a query that its check allows to be sent. `window` is the span that can be covered.
 
     Raises:
         RefusedQueryError: the check does not allow it.
@@ -33,7 +33,7 @@ async def timed(query: Query, clock: Clock, execute: Execute, *, window: Window 
         complete=found.because is None,
         because=found.because,
         pages=found.pages,
-        window=window or query.window,
+        window=window,
         retries=tally.retries,
     )
     return QueryRun(

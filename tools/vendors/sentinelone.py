@@ -38,7 +38,7 @@ class SentinelOne:
 
     async def run(self, query: Query) -> QueryRun:
         """Execute a checked query, see `Reader.run`."""
-        return await timed(query, self._clock, self._execute)
+        return await timed(query, self._clock, self._execute, query.window)
 
     async def find_alert(self, alert_id: str) -> tuple[Platform, str, Row] | None:
         """The threat with this id."""
