@@ -60,6 +60,11 @@ def pattern(op: Operator, values: Sequence[str], *, kind: str = "plain", last_pa
             raise AssertionError(op)
 
 
+def within_last_part(values: Sequence[str]) -> list[str]:
+    """The values that the last part of a path can hold: those without a separator."""
+    return [value for value in values if "\\" not in value and "/" not in value]
+
+
 def block_pattern(text: str) -> str | None:
     """A pattern that finds the addresses of an IPv4 block and no others; None for IPv6.
 

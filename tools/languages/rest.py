@@ -233,10 +233,10 @@ class _Rest(Builder[_Parameters]):
     def condition(self, condition: Condition, attribute: Attribute) -> Part[_Parameters]:
         name, op = attribute.field, condition.op
         texts = [str(value) for value in condition.values]
-        if any("," in text for text in texts):
-            return Part(True, False, "a comma separates values here")
         if any(not text.isprintable() for text in texts):
             raise UnsafeValueError(f"{name} cannot be compared with control characters.")
+        if any("," in text for text in texts):
+            return Part(True, False, "a comma separates values here")
         if name == "ids" and op is Operator.EQ:
             return Part((Parameter(name, ",".join(texts)),))
         if f"{name}__contains" in self._known and op in (

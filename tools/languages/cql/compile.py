@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes
-from ..literals import block_pattern, escaped, joined_patterns, pattern, regex_problem
+from ..literals import block_pattern, escaped, joined_patterns, pattern, regex_problem, within_last_part
 from ..query import Compiled
 from ..search import Aggregation, Condition, Scalar, Search
 from ..search import Operator as Ask
@@ -105,7 +105,8 @@ class _Cql(Builder[Node]):
     def condition(self, condition: Condition, attribute: Attribute) -> Part[Node]:
         name, op = attribute.field, condition.op
         if op is Ask.EXISTS:
-            return Part(And((Compare(name, "=", Text("*")), Compare(name, "!=", Text("")))))
+            node = And((Compare(name, "=", Text("*")), Compare(name, "!=", Text(""))))
+            return Part(node) if attribute.transform == "none" else Part(node, False, "asked of the whole path")
         if op in _ORDER:
             return self._ordered(condition, attribute)
         texts = [str(value) for value in condition.values]
@@ -125,6 +126,8 @@ class _Cql(Builder[Node]):
             node = _compared(name, pattern(Ask.CONTAINS, texts))
             return Part(node) if op is Ask.CONTAINS else Part(node, False, "asked anywhere in the list")
         last_part = attribute.transform == "basename"
+        if last_part and not (texts := within_last_part(texts)):
+            return Part(False)
         return Part(_compared(name, pattern(op, texts, kind=attribute.kind, last_part=last_part)))
 
     def _ordered(self, condition: Condition, attribute: Attribute) -> Part[Node]:
@@ -156,6 +159,9 @@ class _Cql(Builder[Node]):
 
 def _compared(name: str, text: str) -> Compare:
     r"""A pattern between slashes, ignoring case. A slash in it is `\x2f`; so nothing in it can end it."""
+    if not text:
+        # Two slashes would begin a comment, and the empty pattern holds for whatever is there.
+        return Compare(name, "=", Text("*"))
     out: list[str] = []
     at = 0
     while at < len(text):

@@ -194,7 +194,7 @@ class _Fql(Builder[Node]):
     def _address(self, condition: Condition, known: Property) -> Part[Node]:
         texts = [str(value) for value in condition.values]
         match condition.op:
-            case Ask.EQ if not any("*" in text for text in texts):
+            case Ask.EQ if not any("*" in text or not text for text in texts):
                 return Part(_term(known.name, texts, as_list=len(texts) > 1))
             case Ask.STARTSWITH if all(re.fullmatch(r"[0-9a-fA-F.:]+", text) for text in texts):
                 return Part(self._prefixes(known.name, texts))
@@ -223,8 +223,8 @@ class _Fql(Builder[Node]):
 
     def _code(self, condition: Condition, known: Property) -> Part[Node]:
         texts = [_cased(str(value), known.letters) for value in condition.values]
-        if any("*" in text for text in texts):
-            return Part(True, False, "FQL takes * for a wildcard")
+        if any("*" in text or not text for text in texts):
+            return Part(True, False, "FQL takes * for a wildcard and an empty value for a missing one")
         if condition.op is Ask.EQ:
             return Part(_term(known.name, texts, as_list=self._collection == "vulnerabilities" or len(texts) > 1))
         if condition.op is Ask.STARTSWITH and self._collection == "alerts":

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, NotCarriedError, Part, condition_nodes
-from ..literals import block_pattern, joined_patterns, pattern, regex_problem
+from ..literals import block_pattern, joined_patterns, pattern, regex_problem, within_last_part
 from ..query import Compiled
 from ..search import Condition, Scalar, Search, matches
 from ..search import Operator as Ask
@@ -90,7 +90,8 @@ class _S1ql(Builder[Node]):
         if known is None:
             return Part(True, False, f"S1QL has no field {attribute.field}")
         if condition.op is Ask.EXISTS:
-            return Part(Comparison(attribute.field, Operator.IS_EMPTY, negated=True))
+            node = Comparison(attribute.field, Operator.IS_EMPTY, negated=True)
+            return Part(node) if attribute.transform == "none" else Part(node, False, "asked of the whole path")
         match known.type:
             case "enum" if known.values:
                 wanted = [item for item in known.values if matches(condition, {condition.field: item})]
@@ -150,6 +151,8 @@ class _S1ql(Builder[Node]):
             whole = self._text(condition.model_copy(update={"op": Ask.CONTAINS}), attribute)
             return Part(whole.node, False, "asked anywhere in the list")
         last_part = attribute.transform == "basename"
+        if last_part and not (texts := within_last_part(texts)):
+            return Part(False)
         as_pattern = last_part or not all(map(_quotable, texts))
         if op is Ask.EQ and attribute.kind in ("host", "user"):
             if as_pattern or self._compact or len(texts) > 1:
