@@ -454,3 +454,16 @@ def test_times_of_vendors(text: str, iso: str) -> None:
 def test_what_is_no_time() -> None:
     assert parse_time("yesterday") is None
     assert parse_time(None) is None
+
+
+async def test_a_query_that_never_arrived_is_repeated(session: Any) -> None:
+    acme, script = session(httpx.ConnectError("down"), ok())
+    await acme.read(SLOW)
+    assert len(script.requests) == 2
+
+
+async def test_a_certificate_that_is_not_trusted_is_said_once(session: Any) -> None:
+    acme, script = session(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"))
+    with pytest.raises(VendorResponseError, match="TRACEHOUND_CA_FILE"):
+        await acme.read(GET, place={"id": "1"})
+    assert len(script.requests) == 1

@@ -52,7 +52,20 @@ _EXCEPTIONS: Mapping[type[Exception], tuple[type[VendorError], str]] = {
 
 def of_exception(error: Exception) -> tuple[type[VendorError], str]:
     """The error's class and the words after the vendor's name."""
+    if _is_untrusted(error):
+        return VendorResponseError, "shows a certificate that is not trusted here"
     return next(_EXCEPTIONS[kind] for kind in type(error).__mro__ if kind in _EXCEPTIONS)
+
+
+def advice(error: Exception) -> str | None:
+    """What to do, where the exception itself tells."""
+    if _is_untrusted(error):
+        return "where an authority of your own signs it, set TRACEHOUND_CA_FILE to its certificate"
+    return "narrow the window or the query" if isinstance(error, httpx.ReadTimeout) else None
+
+
+def _is_untrusted(error: Exception) -> bool:
+    return isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
 def of_status(status: int) -> tuple[type[VendorError], str]:

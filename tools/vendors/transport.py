@@ -134,10 +134,9 @@ class Session:
         async with self._slots:
             await self._cool_down()
             await self.rate.turn(self.clock)
-            answer = await self._send(request, header)
-        if isinstance(answer, VendorError):
-            again = operation.repeat_timeouts and isinstance(answer, VendorUnavailableError)
-            return _Failure(answer, backoff(attempt, self.clock) if again else None, header)
+            answer = await self._send(request, header, attempt)
+        if isinstance(answer, _Failure):
+            return answer
         self._heed_remaining(answer.headers)
         body = read_object(answer.content) if answer.content or operation.method != "DELETE" else {}
         request_id = self.dialect.request_id(answer.headers, body if isinstance(body, dict) else {})
@@ -150,7 +149,7 @@ class Session:
             )
         return Reply(answer.status, answer.headers, body, request_id, len(answer.content))
 
-    async def _send(self, request: Request, header: str | None) -> Answer | VendorError:
+    async def _send(self, request: Request, header: str | None, attempt: int) -> Answer | _Failure:
         """Bytes out, bytes in. Failures are values, so that no exception of httpx is chained to ours."""
         operation = request.operation
         headers = {"User-Agent": user_agent(), "Accept": "application/json", **(request.headers or {})}
@@ -171,13 +170,17 @@ class Session:
                 async for chunk in response.aiter_bytes():
                     content += chunk
                     if len(content) > LARGEST_ANSWER:
-                        return self.error(VendorResponseError, operation, "sent more than 200 MB; narrow the query")
+                        what = "sent more than 200 MB; narrow the query"
+                        return _Failure(self.error(VendorResponseError, operation, what))
                 return Answer(response.status_code, response.headers, bytes(content))
         except failures.HTTPX_ERRORS as exc:
             kind, what = failures.of_exception(exc)
             reason = self.redact(f"{type(exc).__name__}: {exc}", longest=160).removesuffix(":")
-            advice = f"check {self.dialect.address} and the network, or ask again later"
-            return self.error(kind, operation, f"{what} [{reason}]; {advice}")
+            advice = failures.advice(exc) or f"check {self.dialect.address} and the network, or ask again later"
+            error = self.error(kind, operation, f"{what} [{reason}]; {advice}")
+            too_large = isinstance(exc, httpx.ReadTimeout) and not operation.repeat_timeouts
+            again = isinstance(error, VendorUnavailableError) and not too_large
+            return _Failure(error, backoff(attempt, self.clock) if again else None, header)
 
     def _refusal(
         self, operation: Operation, answer: Answer, body: Body, request_id: str | None, attempt: int, header: str | None
