@@ -67,7 +67,7 @@ class Copilot:
         self.caller = Caller(opened, dialect)  # type: ignore[arg-type]
         self.budget = budget or Budget(default_days=self.settings.window_days)
         self.library = open_library(self.settings)
-        self.desk = Desk(self.home)
+        self.desk = Desk(self.home, estate.kind)
         self._retrieval: Any = None
         self._stack = AsyncExitStack()
         self._graph: CompiledStateGraph[State, Deps, State, State] | None = None

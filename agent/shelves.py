@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..knowledge.retrieval import Retrieval
 from ..tools.library import HuntLibrary
+from ..tools.passages import hunt_document
 from ..tools.runbooks import RunbookShelf
 from .settings import Settings
 
@@ -26,6 +27,5 @@ def open_runbooks(settings: Settings) -> RunbookShelf:
 
 def open_retrieval(settings: Settings) -> Retrieval:
     """The index over hunts and runbooks; it is kept under the home folder and rebuilt when its content changes."""
-    return Retrieval.open(
-        settings.home / "index", passages=[*open_library(settings).passages(), *open_runbooks(settings).passages()]
-    )
+    hunts = (hunt_document(hunt) for hunt in open_library(settings).all())
+    return Retrieval.open(settings.home / "index", passages=(*hunts, *open_runbooks(settings).passages()))

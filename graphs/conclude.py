@@ -1,15 +1,20 @@
-"""From events to an answer: story, claims, gaps, runbooks, triage, proposals. Each step is short; the thinking is in
-the pure modules that it calls.
+"""From events to an answer: story, claims, gaps, runbooks, triage, proposals.
+
+Each step is short; the thinking is in the pure modules that it calls.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from ..knowledge import attack
 from ..tools.evidence import claims as claiming
+from ..tools.evidence import gaps as gapping
+from ..tools.evidence import verify as verifying
 from ..tools.evidence.records import (
+    Answer,
     Claim,
     Declined,
     Gap,
@@ -17,11 +22,16 @@ from ..tools.evidence.records import (
     RunbookHit,
     TimelineEntry,
     Triage,
+    Usage,
+    Verification,
+    WindowRecord,
 )
 from ..tools.evidence.story import Focus, Story, assemble
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.search import Condition, Search, Window
 from ..tools.languages.vocabulary import EventClass
+from . import proposing
+from . import triage as triaging
 from .plan import Wanted, findings_about
 from .state import Deps, Scope, State
 
@@ -41,6 +51,7 @@ class Draft:
     gaps: list[Gap] = field(default_factory=list)
     runbooks: list[RunbookHit] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
+    verification: Verification = field(default_factory=Verification)
     triage: Triage | None = None
     declined: Declined | None = None
     summary: str = ""
@@ -180,3 +191,263 @@ def _techniques(entries: Iterable[Happening]) -> list[str]:
             if label.signal in ("strong", "medium"):
                 found.update(dict.fromkeys(label.techniques[:1]))
     return list(found)
+
+
+def tell(state: State, deps: Deps) -> None:
+    """Story, claims, entries and gaps, from what the case holds now."""
+    draft, workspace = deps.workspace.draft, deps.workspace
+    declined = state.get("declined")
+    if declined:
+        draft.declined = Declined.model_validate(declined)
+    scope = state.get("scope")
+    if scope is None or declined:
+        return
+    workspace.case.add_question(state["question"], scope.window)
+    draft.story = story(scope, deps)
+    _tell_entries(draft, deps)
+    _tell_look_alikes(draft, deps)
+    if not draft.entries:
+        _tell_absence(state, scope, draft, deps)
+    if state["route"] == "alert":
+        _tell_triage(scope, draft, deps)
+    _tell_gaps(scope, draft, deps)
+    draft.summary = _summary(draft, deps)
+
+
+def _queries_of(item: Happening, deps: Deps) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(deps.workspace.evidence[event.evidence].query for event in item.events))
+
+
+def _label(item: Happening) -> Any:
+    order = {"strong": 0, "medium": 1, "context": 2, "inventory": 3}
+    suspicious = sorted(item.labels, key=lambda label: (order[label.signal], label.hunt, label.search))
+    return suspicious[0] if suspicious and suspicious[0].signal in ("strong", "medium") else None
+
+
+def _observe(item: Happening, draft: Draft, deps: Deps) -> Claim:
+    claim = claiming.claim_for(
+        item.events, _label(item), claim_id=f"C{len(draft.claims) + 1}", queries=_queries_of(item, deps)
+    )
+    draft.claims.append(claim)
+    deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
+    return claim
+
+
+def _entry(item: Happening, claim: Claim, verdict: Any, text: str) -> TimelineEntry:
+    hosts = dict.fromkeys([item.host] if item.host else [])
+    return TimelineEntry(
+        time=item.time,
+        text=text,
+        evidence=claim.evidence,
+        techniques=claim.techniques if verdict == "suspicious" else (),
+        hosts=tuple(hosts),
+        platforms=tuple(dict.fromkeys(event.platform.value for event in item.events)),
+        until=item.until if item.until > item.time else None,
+        verdict=verdict,
+        claim=claim.id,
+    )
+
+
+def _tell_entries(draft: Draft, deps: Deps) -> None:
+    for item in draft.story.entries:
+        claim = _observe(item, draft, deps)
+        verdict = "suspicious" if item.signal >= 2 or item in draft.story.anchors else "context"
+        draft.entries.append(_entry(item, claim, verdict, claim.text))
+
+
+def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
+    for ruled in draft.story.ruled_out:
+        first = ruled.happenings[0]
+        claim = _observe(first, draft, deps)
+        more = len(ruled.happenings) - 1
+        text = (
+            f"{claim.text} (and {more} more like it): ruled out, {ruled.because}"
+            if more
+            else (f"{claim.text}: ruled out, {ruled.because}")
+        )
+        draft.entries.append(_entry(first, claim, "benign", text))
+
+
+def _tell_absence(state: State, scope: Scope, draft: Draft, deps: Deps) -> None:
+    """Nothing was found: said only over queries that are complete, empty, and cover the window."""
+    titles = [deps.library.get(hunt).title for hunt in scope.hunts if hunt in deps.library.hunts]
+    what = " or ".join(titles[:2]) or "suspicious activity"
+    about = f" for {', '.join((*scope.hosts, *scope.users))}" if scope.hosts or scope.users else ""
+    looked = [
+        record
+        for record in deps.workspace.records.values()
+        if record.hunt in scope.hunts and record.status == "ok" and record.complete and record.rows == 0
+        and record.window.start <= scope.window.start and record.window.end >= scope.window.end
+    ]  # fmt: skip
+    if looked:
+        window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
+        draft.claims.append(claiming.absence(f"C{len(draft.claims) + 1}", f"{what}{about}", looked, window))
+
+
+def _tell_triage(scope: Scope, draft: Draft, deps: Deps) -> None:
+    happenings = deps.workspace.happenings()
+    alert = next((item for item in happenings if item.values("finding.uid") & set(scope.alerts)), None)
+    if alert is None:
+        return
+    findings = [item for item in happenings if item.event_class is EventClass.FINDING]
+    criticality = next(
+        (
+            item.text("device.criticality")
+            for item in happenings
+            if item.event_class is EventClass.DEVICE and item.host == alert.host and item.text("device.criticality")
+        ),
+        "",
+    )
+    steps = _next_steps(draft)
+    draft.triage = triaging.judge(alert, draft.story, findings, criticality=criticality, next_steps=steps)
+    for closing in triaging.earlier_closings(alert, findings)[:2]:
+        claim = _observe(closing, draft, deps)
+        draft.entries.append(_entry(closing, claim, "context", claim.text))
+    draft.entries.sort(key=lambda entry: (entry.verdict == "benign", entry.time))
+
+
+def _next_steps(draft: Draft) -> list[str]:
+    """The steps that the best runbook lists."""
+    for hit in draft.runbooks:
+        steps = [line.lstrip("-*0123456789. ").strip() for line in hit.text.splitlines()]
+        listed = [
+            step for step, line in zip(steps, hit.text.splitlines(), strict=True) if line[:1] in "-*0123456789" and step
+        ]
+        if listed:
+            return listed[:6]
+    return []
+
+
+def _tell_gaps(scope: Scope, draft: Draft, deps: Deps) -> None:
+    workspace = deps.workspace
+    records = list(workspace.records.values())
+    asked = {record.platform for record in records}
+    not_queried = {
+        platform.value: item.reason
+        for item in workspace.inapplicable.values()
+        if (platform := item.platform).value not in asked
+    }
+    silent = {host: "no connected inventory lists a sensor on it" for host in scope.hosts if host not in scope.sensors}
+    draft.gaps = list(
+        gapping.find_gaps(
+            records,
+            workspace.evidence.values(),
+            window=WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase),
+            now=deps.now,
+            retention_days={platform.value: days for platform, days in deps.estate.retention_days.items()},
+            not_queried=not_queried,
+            silent_hosts=silent,
+        )
+    )
+    if workspace.skipped:
+        text = f"limit reached: {workspace.skipped} planned queries were not sent, {deps.budget.queries} is the budget"
+        draft.gaps.append(Gap(kind="not_queried", text=text))
+    for found in draft.gaps:
+        draft.claims.append(claiming.gap(f"C{len(draft.claims) + 1}", found))
+        deps.emit({"type": "gap", "gap": found.model_dump(mode="json")})
+
+
+def _summary(draft: Draft, deps: Deps) -> str:
+    """The shortest true account: how much, where, and the strongest steps, rendered from claims."""
+    told = [entry for entry in draft.entries if entry.verdict != "benign"]
+    ruled = len(draft.entries) - len(told)
+    if draft.triage is not None:
+        lead = f"Verdict {draft.triage.verdict.replace('_', ' ')}, priority {draft.triage.priority}. "
+    else:
+        lead = ""
+    if not told:
+        absent = [claim.text for claim in draft.claims if claim.predicate == claiming.NOT_FOUND]
+        return lead + (
+            absent[0].capitalize() + "."
+            if absent
+            else "Nothing that answers the question was found; see what is not known."
+        )
+    claims = {claim.id: claim for claim in draft.claims}
+    strong = {item.events[0].evidence for item in draft.story.entries if item.signal >= 3}
+    key = [entry for entry in told if entry.evidence[0] in strong][:6] or told[:4]
+    names = {item.id: item.alias for item in deps.workspace.evidence.values()}
+    steps = "; ".join(claiming.cited(claims[entry.claim].text, entry.evidence, names, limit=2) for entry in key)
+    hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
+    also = f" {ruled} look-alikes were ruled out." if ruled else ""
+    return f"{lead}{len(told)} connected events on {hosts or 'no named host'}: {steps}.{also}"
+
+
+def verify(state: State, deps: Deps) -> None:
+    """Mark every claim as verified or not; the verifier reads rows, not prose."""
+    draft, workspace = deps.workspace.draft, deps.workspace
+    scope = state.get("scope")
+    window = WindowRecord(start=scope.window.start, end=scope.window.end) if scope else None
+    phrases = {search.says for hunt in deps.library.all() for search in hunt.searches if search.says}
+    claims, counts = verifying.verify(
+        draft.claims, workspace.evidence.values(), workspace.records.values(), window=window, phrases=phrases
+    )
+    draft.claims, draft.verification = claims, counts
+
+
+def propose(state: State, deps: Deps) -> list[str]:
+    """Propose what follows, write the answer, and name the approvals that wait."""
+    draft, scope = deps.workspace.draft, state.get("scope")
+    if scope is not None and draft.declined is None:
+        if state["route"] == "respond":
+            proposing.propose_named(state["question"], scope, draft, deps)
+        elif draft.triage is None or draft.triage.verdict == "true_positive":
+            proposing.propose_isolation(draft, deps)
+    answer = _answer(state, deps)
+    deps.workspace.answer = answer
+    deps.workspace.case.save_answer(answer)
+    for proposal in draft.proposals:
+        deps.workspace.case.add_approval(proposal.id)
+        deps.emit({"type": "approval", "proposal": proposal.model_dump(mode="json")})
+    deps.emit({"type": "text", "text": answer.summary})
+    return [proposal.id for proposal in draft.proposals if proposal.status == "awaiting_approval"]
+
+
+def _answer(state: State, deps: Deps) -> Answer:
+    draft, workspace, scope = deps.workspace.draft, deps.workspace, state.get("scope")
+    cited = _cited(draft)
+    shown = [workspace.evidence[item] for item in workspace.evidence if item in cited]
+    triage = draft.triage
+    if triage is not None:
+        triage = triage.model_copy(update={"ticket": triaging.ticket(triage, draft.summary, draft.entries, shown)})
+    declined_off_topic = draft.declined is not None and "not a question" in draft.declined.reason
+    return Answer(
+        case=workspace.case.id,
+        question=state["question"],
+        model=deps.model_name,
+        estate=deps.estate.kind,
+        window=WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
+        if scope
+        else None,
+        route="off_topic" if declined_off_topic else state["route"],  # type: ignore[arg-type]
+        summary=draft.summary,
+        queries=tuple(workspace.records.values()),
+        evidence=tuple(shown),
+        timeline=tuple(draft.entries),
+        claims=tuple(draft.claims),
+        verification=draft.verification,
+        runbooks=tuple(draft.runbooks),
+        gaps=tuple(draft.gaps),
+        proposals=tuple(draft.proposals),
+        declined=draft.declined,
+        triage=triage,
+        usage=Usage(
+            model_calls=workspace.model_calls,
+            input_tokens=workspace.input_tokens,
+            output_tokens=workspace.output_tokens,
+            queries=len(workspace.records),
+            wall_ms=round((monotonic() - draft.started) * 1000),
+        ),
+        suggestions=tuple(draft.suggestions),
+    )
+
+
+def _cited(draft: Draft) -> set[str]:
+    """Evidence that the answer names; the rest stays in the case."""
+    found = {item for claim in draft.claims for item in claim.evidence}
+    found |= {item for entry in draft.entries for item in entry.evidence}
+    found |= {item for proposal in draft.proposals for item in proposal.evidence}
+    if draft.triage is not None:
+        found |= {item for factor in draft.triage.because for item in factor.evidence}
+    for ruled in draft.story.ruled_out:
+        found |= {event.evidence for item in ruled.happenings[:20] for event in item.events}
+    return found

@@ -43,7 +43,7 @@ async def route(state: State, runtime: Runtime[Deps]) -> Command[Literal["scope"
     """Decide what kind of question this is, from its words alone."""
     question = state["question"]
     entities = find_entities(question)
-    chosen = route_of(question, alert_ids=tuple(entities.alert_ids))
+    chosen = route_of(question, alert_ids=entities.values("alert"))
     runtime.context.emit({"type": "session", "case": runtime.context.workspace.case.id, "route": chosen})
     target: Literal["scope", "explain", "runbooks"] = (
         "explain" if chosen == "explain" else "runbooks" if chosen == "runbook" else "scope"

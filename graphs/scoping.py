@@ -135,27 +135,29 @@ def candidates(name: str, devices: Sequence[Event], most: int = 6) -> tuple[str,
 
 def scope_of(entities: Entities, hosts: Sequence[str], window: Window, default_window: bool, outbound: bool) -> Scope:
     """The scope of a question from what code found in it."""
-    names = (*entities.files, *entities.processes, *entities.services, *entities.domains, *entities.hashes)
-    slots: dict[str, tuple[str, ...]] = {
-        "host": tuple(hosts),
-        "user": tuple(entities.users),
-        "ip": tuple(entities.ips),
-        "domain": tuple(entities.domains),
-        "url": tuple(entities.urls),
-        "hash": tuple(entities.hashes),
-        "file": tuple(entities.files),
-        "process": tuple(entities.processes),
-        "service": tuple(entities.services),
-        "cve": tuple(entities.cves),
-        "email": tuple(entities.emails),
-        "alert": tuple(entities.alert_ids),
-    }
+    kinds = (
+        "user",
+        "ip",
+        "domain",
+        "url",
+        "hash",
+        "file",
+        "process",
+        "service",
+        "cve",
+        "email",
+        "alert",
+        "app",
+        "text",
+    )
+    slots = {"host": tuple(hosts), **{kind: entities.values(kind) for kind in kinds}}
+    names = [name for kind in ("file", "process", "service", "domain", "hash") for name in slots[kind]]
     return Scope(
         hosts=tuple(hosts),
-        users=tuple(user.lower() for user in entities.users),
-        addresses=tuple(entities.ips),
+        users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in entities.users),
+        addresses=entities.ips,
         names=tuple(dict.fromkeys(_last_part(name) for name in names if name)),
-        alerts=tuple(entities.alert_ids),
+        alerts=slots["alert"],
         slots={kind: values for kind, values in slots.items() if values},
         window=window,
         default_window=default_window,

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ..knowledge import attack
-from ..tools.evidence.records import Factor, Triage
+from ..tools.evidence.records import Evidence, Factor, TimelineEntry, Triage
+from ..tools.evidence.safe import markdown_safe
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.vocabulary import EventClass
@@ -181,3 +182,37 @@ def _factors(
             value += f': "{comment[:200]}"'
         factors.append(Factor(factor="history", value=f"{value} (-{HISTORY_DISCOUNT:.2f})", evidence=_ids([closing])))
     return factors
+
+
+def ticket(triage: Triage, summary: str, entries: Sequence[TimelineEntry], evidence: Sequence[Evidence]) -> str:
+    """The text for a ticket, as Markdown: verdict, reasons, timeline with citations, next steps."""
+    names = {item.id: item.alias for item in evidence}
+    lines = [
+        f"## Alert {markdown_safe(triage.alert)}: {triage.verdict.replace('_', ' ')}, priority {triage.priority}",
+        "",
+        markdown_safe(summary),
+        "",
+        "### Why",
+        *(
+            f"- {factor.factor}: {markdown_safe(factor.value)}{_aliases(factor.evidence, names)}"
+            for factor in triage.because
+        ),
+        "",
+        "### Timeline (UTC)",
+        *(
+            f"- {entry.time:%Y-%m-%d %H:%M:%S} {markdown_safe(entry.text)}{_aliases(entry.evidence, names)}"
+            for entry in entries
+        ),
+    ]
+    if triage.next_steps:
+        lines += [
+            "",
+            "### Next steps",
+            *(f"{at}. {markdown_safe(step)}" for at, step in enumerate(triage.next_steps, 1)),
+        ]
+    return "\n".join(lines)
+
+
+def _aliases(evidence: Sequence[str], names: Mapping[str, str]) -> str:
+    known = [names[item] for item in evidence if item in names]
+    return f" [{', '.join(known[:4])}]" if known else ""

@@ -3,10 +3,10 @@
 Everything here can be rebuilt from the case folder; a checkpoint holds none of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 
@@ -15,7 +15,7 @@ from ..tools.evidence.case import Case
 from ..tools.evidence.event import Event
 from ..tools.evidence.merge import merge
 from ..tools.evidence.normalise import Normaliser
-from ..tools.evidence.records import Evidence, QueryRecord
+from ..tools.evidence.records import Answer, Evidence, QueryRecord
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.query import Platform, Query
 from ..tools.languages.search import Search, matches
@@ -47,6 +47,11 @@ class Workspace:
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    confirm: Callable[[str], bool] | None = None
+    """Asked with the text of each query before it is sent (`ask --step`)."""
+    answer: Answer | None = None
+    draft: Any = None
+    """The answer in the making (`conclude.Draft`)."""
     _planned: dict[str, Query] = field(default_factory=dict)
     _labels: dict[str, tuple[Label, ...]] = field(default_factory=dict)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ...tools.languages.vocabulary import LOGON_TYPES, EventClass
 from .identity import digest, guid, machine_id, sha256_of, sid
+from .microsoft_app import TENANT
 from .observation import DEFENDER, SENTINEL, Observation
 from .tables import tables
 
-TENANT = "5f1d3c86-7c1a-4d5e-9a57-0c6f2b9de210"
 _PATHS = {"Create": "FileCreated", "Update": "FileModified", "Delete": "FileDeleted", "Rename": "FileRenamed"}
 _KEYS = {"Create": "RegistryKeyCreated", "Set": "RegistryValueSet", "Delete": "RegistryKeyDeleted"}
 _JOBS = {"Create": "ScheduledTaskCreated", "Update": "ScheduledTaskUpdated", "Delete": "ScheduledTaskDeleted"}

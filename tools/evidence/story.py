@@ -289,7 +289,7 @@ def rule_out(
     ruled = [
         Ruled(
             happenings=tuple(sorted(found, key=lambda item: item.time)),
-            because=_difference(found, chosen, directory),
+            because=_difference(found, chosen),
             recurring_days=len({item.time.date() for item in found}),
         )
         for found in alike.values()
@@ -297,9 +297,9 @@ def rule_out(
     return tuple(sorted(ruled, key=lambda item: item.happenings[0].time))[:MAX_RULED_OUT]
 
 
-def _difference(found: Sequence[Happening], story: Sequence[Happening], directory: Directory) -> str:
-    sources = set().union(*(directory.sources(item) for item in found))
-    story_sources = set().union(*(directory.sources(item) for item in story))
+def _difference(found: Sequence[Happening], story: Sequence[Happening]) -> str:
+    sources = set().union(*(item.source_ips for item in found))
+    story_sources = set().union(*(item.source_ips for item in story))
     users = {item.user for item in found if item.user}
     story_users = {item.user for item in story if item.user}
     reasons = []

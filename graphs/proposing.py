@@ -1,0 +1,121 @@
+"""Which response action follows from what was found. Proposals only: a person decides, another process acts."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..tools.evidence.records import Declined, Evidence, Proposal
+from ..tools.evidence.story_facts import Happening
+from ..tools.languages.query import Platform
+from ..tools.languages.vocabulary import EventClass
+from ..tools.response import facts_from_event
+from .state import Deps, Scope
+
+if TYPE_CHECKING:
+    from .conclude import Draft
+
+TENANT_FIELDS: Mapping[Platform, tuple[str, ...]] = {
+    Platform.FALCON: ("cid",),
+    Platform.SENTINELONE: ("siteId", "accountId"),
+    Platform.DEFENDER: ("TenantId",),
+}
+"""Where a vendor's device record names its tenant."""
+
+ACTIONS: tuple[tuple[str, str], ...] = (
+    (r"\b(?:release|un-?isolate|lift (?:the )?containment|reconnect)\b", "release_host"),
+    (r"\b(?:isolate|contain|off the network|disconnect)\b", "isolate_host"),
+    (r"\bquarantine (?:the )?(?:host|machine|device|endpoint)\b", "isolate_host"),
+    (r"\bkill\b", "kill_process"),
+    (r"\bquarantine\b", "quarantine_file"),
+    (r"\bblock\b", "block_indicator"),
+    (r"\bcollect\b", "collect_package"),
+    (r"\brevoke\b", "revoke_sessions"),
+    (r"\bdisable\b", "disable_account"),
+    (r"\benable\b", "enable_account"),
+    (r"\b(?:remove|purge|delete) .*\bmail", "remove_mail"),
+)  # fmt: skip
+
+
+def propose_isolation(draft: "Draft", deps: Deps) -> None:
+    """Propose to isolate the host where the story began, when strong evidence stands on it."""
+    for host in _suspects(draft.story.entries):
+        device = _device(host, deps)
+        if device is None:
+            continue
+        item, platform = device
+        grounds = [entry for entry in draft.story.entries if entry.host == host and entry.signal >= 3]
+        says = list(
+            dict.fromkeys(label.says for entry in grounds for label in entry.labels if label.signal == "strong")
+        )
+        reason = f"{len(grounds)} events of strong suspicion on {host}: {', '.join(says[:3]).lower()}"
+        cited = tuple(dict.fromkeys(entry.events[0].evidence for entry in grounds))[:8]
+        proposal = _propose("isolate_host", item, platform, reason, cited, deps, requester="copilot")
+        if isinstance(proposal, Proposal):
+            draft.proposals.append(proposal)
+            return
+
+
+def _suspects(entries: tuple[Happening, ...]) -> list[str]:
+    """Hosts with strong evidence, the first one taken over first."""
+    return list(dict.fromkeys(entry.host for entry in entries if entry.host and entry.signal >= 3))
+
+
+def propose_named(question: str, scope: Scope, draft: "Draft", deps: Deps) -> None:
+    """Propose the action that the analyst asked for by name; a refusal is said with its reason."""
+    action = next((name for pattern, name in ACTIONS if re.search(pattern, question, re.IGNORECASE)), "")
+    if not action:
+        draft.declined = Declined(reason="no response action was recognised; known are isolate and release of a host")
+        return
+    if action not in ("isolate_host", "release_host"):
+        draft.declined = Declined(reason=f"not supported yet: {action}")
+        return
+    if not scope.hosts:
+        draft.declined = Declined(reason=f"{action} needs the name of a host, such as: isolate HOST")
+        return
+    host = scope.hosts[0]
+    device = _device(host, deps)
+    if device is None:
+        draft.declined = Declined(reason=f"no connected platform has a sensor on {host} that could carry out {action}")
+        return
+    item, platform = device
+    reason = f"asked for by {deps.user}"
+    made = _propose(action, item, platform, reason, (item.id,), deps, requester=deps.user)
+    if isinstance(made, Proposal):
+        draft.proposals.append(made)
+        draft.summary = f"{action} on {host} ({platform.value}) is proposed as {made.id} and waits for a person."
+    else:
+        refused, why = made
+        draft.proposals.append(refused)
+        draft.declined = Declined(reason=why)
+
+
+def _device(host: str, deps: Deps) -> tuple[Evidence, Platform] | None:
+    """The device record of a host on a platform that can act, Falcon first, then SentinelOne, then Defender."""
+    records = [
+        item
+        for item in deps.workspace.evidence.values()
+        if item.event_class == EventClass.DEVICE and item.host == host and item.fields.get("device.uid")
+    ]
+    for platform in TENANT_FIELDS:
+        for item in records:
+            if item.platform == platform.value:
+                return item, platform
+    return None
+
+
+def _propose(
+    action: str, item: Evidence, platform: Platform, reason: str, cited: tuple[str, ...], deps: Deps, *, requester: str
+) -> Proposal | tuple[Proposal, str] | tuple[Any, str]:
+    tenant = next((str(item.raw[name]) for name in TENANT_FIELDS[platform] if item.raw.get(name)), "")
+    facts = facts_from_event(item.fields, platform=platform, tenant=tenant, seen_in=(item.id,))
+    proposal, decision = deps.desk.consider(
+        action,
+        facts,
+        reason=reason,
+        evidence=cited,
+        case_id=deps.workspace.case.id,
+        requester=requester,
+    )
+    if proposal.status == "denied":
+        return proposal, f"{action} on {facts.hostname} is refused: {decision.reason} ({decision.rule})"
+    return proposal
