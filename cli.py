@@ -585,7 +585,9 @@ def approve(
     from tracehound.agent.decisions import approve_proposal
 
     settings = _settings()
-    _report(_run(approve_proposal(settings, proposal, by, lab_of=lambda place: _lab(settings, place))), json)
+    _report(
+        _run(approve_proposal(settings, proposal, by, acting_of=lambda place: _lab(settings, place).acting())), json
+    )
 
 
 @app.command()

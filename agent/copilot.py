@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import Any, Self
 
 import aiosqlite
@@ -15,6 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 
 from ..graphs.calling import Caller
+from ..graphs.conclude import Draft
 from ..graphs.investigate import compile_graph
 from ..graphs.state import GRAPH_VERSION, SERDE, Budget, Deps, State
 from ..graphs.workspace import Workspace
@@ -150,9 +150,11 @@ class Copilot:
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         opened = Case.open(self.home, case, wait=2.0) if case else Case.create(self.home)
         with opened:
-            workspace = Workspace(opened, self.library, platforms=_platforms(platforms), confirm=confirm)
+            workspace = Workspace(opened, self.library, platforms=_platforms(platforms), confirm=confirm, draft=Draft())
             if case:
                 workspace.recall()
+            else:
+                opened.add_traffic("estate", {"kind": self.estate.kind, "name": self.estate.name})
             deps = Deps(
                 estate=self.estate,
                 library=self.library,
@@ -186,7 +188,6 @@ class Copilot:
         from langsmith import tracing_context
 
         config = _config(f"{case}:{len(deps.workspace.case.questions()) + 1}")
-        deps.workspace.started = monotonic()
         # LangSmith would send prompts away when its variable is set; evidence leaves by no side door.
         with tracing_context(enabled=False):
             await self.graph.ainvoke(

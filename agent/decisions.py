@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from ..knowledge.errors import ConfigurationError, UsageError
+from ..knowledge.errors import ConfigurationError
+from ..tools.evidence.case import Case
 from ..tools.response import Approver, Desk, KillSwitch, Level, Outcome, subprocess_executor
 from .settings import Settings, check_folder
 
@@ -32,7 +33,7 @@ def open_approver(settings: Settings, name: str) -> Approver:
     passphrase: str | None = None
     if file:
         try:
-            passphrase = Path(file).expanduser().read_text(encoding="utf-8").rstrip("\\r\\n")
+            passphrase = Path(file).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as exc:
             raise ConfigurationError(f"{PASSPHRASE_FILE} names {file}, which cannot be read: {exc.strerror}") from exc
     return Approver.open(name, settings.home, passphrase=passphrase)
@@ -66,19 +67,37 @@ async def approve_proposal(
     settings: Settings,
     proposal_id: str,
     name: str,
-    acting_of: Callable[[Desk, str], AbstractAsyncContextManager[Mapping[str, str]] | None],
+    acting_of: Callable[[str], AbstractAsyncContextManager[Mapping[str, str]]],
 ) -> Outcome:
-    """Approve from the command line: the proposal itself says whether a lab or live vendors are meant."""
+    """Approve from the command line: the proposal itself says whether a lab or live vendors are meant.
+
+    Args:
+        settings: Settings of this process.
+        proposal_id: The proposal.
+        name: The approver.
+        acting_of: Opens a lab's vendors for the executor, by the lab's folder.
+    """
     home = check_folder(settings.home)
     approver = open_approver(settings, name)
     desk = Desk(home)
-    kind = desk.approval(proposal_id).action.estate
-    opened = acting_of(desk, proposal_id) if kind == "lab" else None
-    vendors = opened or _given(settings.vendor_environment(acting=True))
+    approval = desk.approval(proposal_id)
+    kind = approval.action.estate
+    vendors = (
+        acting_of(_estate_name(home, approval.case_id))
+        if kind == "lab"
+        else _given(settings.vendor_environment(acting=True))
+    )
     async with vendors as environment:
         return await desk.approve(
             proposal_id, approver, subprocess_executor(executor_environment(home, kind, environment))
         )
+
+
+def _estate_name(home: Path, case_id: str) -> str:
+    """The lab's folder, as the case of a proposal noted it."""
+    with Case.open(home, case_id, writable=False) as case:
+        noted = case.traffic("estate")
+    return str(noted[-1].body["name"]) if noted else ""
 
 
 def decision_code(status: str) -> int:
@@ -87,19 +106,13 @@ def decision_code(status: str) -> int:
 
 
 def raise_switch(settings: Settings, level: str, by: str, why: str) -> str:
-    """Raise the kill switch; any approver may."""
-    state = KillSwitch(check_folder(settings.home)).raise_to(_level(level), open_approver(settings, by), why)
-    return f"K{int(state.level)} is in force (epoch {state.epoch})"
+    """Raise the kill switch; anybody may, named."""
+    state = KillSwitch(check_folder(settings.home)).raise_to(Level.read(level), by=by, why=why)
+    return f"{state.level.name} is in force (epoch {state.epoch})"
 
 
 def lower_switch(settings: Settings, level: str, by: str, why: str) -> str:
     """Lower the kill switch; only an admin, with a reason."""
-    state = KillSwitch(check_folder(settings.home)).lower_to(_level(level), open_approver(settings, by), why)
-    return f"K{int(state.level)} is in force (epoch {state.epoch})"
-
-
-def _level(text: str) -> Level:
-    number = text.upper().removeprefix("K")
-    if number not in ("0", "1", "2", "3"):
-        raise UsageError(f"there is no level {text!r}; the levels are K0, K1, K2 and K3")
-    return Level(int(number))
+    admin = open_approver(settings, by)
+    state = KillSwitch(check_folder(settings.home)).lower_to(Level.read(level), admin=admin, why=why)
+    return f"{state.level.name} is in force (epoch {state.epoch})"

@@ -3,7 +3,9 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -134,7 +136,16 @@ class Lab:
         """The lab's vendors, connected in this process."""
         from .connect import estate_for
 
-        return estate_for(self)
+        return replace(estate_for(self), acting=self.acting)
+
+    @asynccontextmanager
+    async def acting(self) -> AsyncIterator[Mapping[str, str]]:
+        """Serve the vendors on loopback while the executor runs; gives its settings as environment variables."""
+        from .connect import environment
+        from .serve import serving
+
+        async with serving(self) as served:
+            yield environment(served["vendors"], served["ca_file"])
 
     def journal(self) -> list[dict[str, Any]]:
         """The state-changing calls that the lab's vendors received, oldest first."""

@@ -437,7 +437,9 @@ def test_reading_a_row_twice_gives_the_same_event_and_changes_nothing(query: Cal
 def test_raw_row_that_fits_no_view_is_read_by_its_names(query: Callable[..., Any]) -> None:
     asked = query(Platform.SENTINEL, "Heartbeat", language=Language.KQL)
     event = standard().event(
-        asked, {"max_TimeGenerated": "2026-11-01 10:00:00Z", "Computer": "srv-9.corp", "AccountName": "CORP\\bob"}, "E-1"
+        asked,
+        {"max_TimeGenerated": "2026-11-01 10:00:00Z", "Computer": "srv-9.corp", "AccountName": "CORP\\bob"},
+        "E-1",
     )
     assert event.event_class is EventClass.BASE
     assert (event.host, event.user) == ("SRV-9", "bob")
@@ -452,7 +454,9 @@ def test_row_that_says_nothing_is_marked(row: dict[str, Any], query: Callable[..
     assert event.time is None
 
 
-def test_projection_that_drops_the_selecting_column_is_read_where_one_class_is_possible(query: Callable[..., Any]) -> None:
+def test_projection_that_drops_the_selecting_column_is_read_where_one_class_is_possible(
+    query: Callable[..., Any],
+) -> None:
     row = {"Timestamp": "2026-11-01T10:00:00Z", "DeviceName": "lap-9", "FileName": "a.exe", "ProcessCommandLine": "a"}
     event = standard().event(query(Platform.DEFENDER, "DeviceProcessEvents", language=Language.KQL), row, "E-1")
     assert event.event_class is EventClass.PROCESS

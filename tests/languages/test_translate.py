@@ -10,6 +10,7 @@ from tracehound.tools.languages import Inapplicable, Language, Platform, Query, 
 from tracehound.tools.languages.cql.schema import EVENT, UNSURE, all_fields
 from tracehound.tools.languages.cql.schema import events as falcon_events
 from tracehound.tools.languages.fql.schema import lookup as fql_property
+from tracehound.tools.languages.literals import regex_problem
 from tracehound.tools.languages.query import Code
 from tracehound.tools.languages.rest import PARAMETERS
 from tracehound.tools.languages.s1ql.schema import lookup as s1_field
@@ -254,11 +255,39 @@ def test_values_that_cannot_be_searched_for_are_a_reason_and_not_a_crash() -> No
     assert "is not a block of addresses" in reason_of(found["sentinelone.network"])
 
 
+def test_a_pattern_for_a_file_name_is_asked_of_its_path() -> None:
+    found = asked(
+        EventClass.FILE, both(where("file.name", "matches", r"(?i)^akira.*\.txt$"), where("activity", "eq", "Create"))
+    )
+    s1 = found["sentinelone.file"]
+    assert text_of(s1) == (r'EventType = "File Creation" AND TgtFilePath RegExp "(?i)(?:^|[\\\x2f])akira.*\.txt$"')
+    assert isinstance(s1, Query)
+    assert s1.cannot_express[0].endswith("asked of the whole path; the rows are narrowed afterwards")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        (r"C:\\Program Files\\1", None),
+        (r"\x{2028}\pL\p{Greek}[a-z\]]+(?i:x)\z", None),
+        (r"a(?!b)", "warning"),
+        (r"(a)\1", "warning"),
+        (r"\create", "warning"),
+        (r"(a", "error"),
+        (r"[a", "error"),
+        (r"*a", "error"),
+    ],
+)
+def test_patterns_are_judged_by_what_re2_takes(pattern: str, problem: str | None) -> None:
+    found = regex_problem(pattern)
+    assert (found[0] if found else None) == problem
+
+
 def test_a_platform_without_the_class_says_so() -> None:
     search = Search(event_class=EventClass.EMAIL, window=WINDOW)
     assert [item.reason for item in translate(search, EDR) if isinstance(item, Inapplicable)] == [
-        "falcon has no email_activity events here",
-        "sentinelone has no email_activity events here",
+        "falcon carries no email_activity",
+        "sentinelone carries no email_activity",
     ]
 
 

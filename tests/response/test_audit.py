@@ -280,6 +280,11 @@ def test_verifying_is_fast() -> None:
     assert len(rows) / (time.perf_counter() - begun) > 20_000
 
 
+def fill(audit: Audit) -> None:
+    for number in range(1000):
+        audit.append("note", number=number, text="x" * 100)
+
+
 @pytest.mark.anyio
 async def test_no_audit_no_action(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = house.propose()
@@ -295,7 +300,7 @@ async def test_no_audit_no_action(house: Any, monkeypatch: pytest.MonkeyPatch) -
     # A disk that is full: SQLite itself says so on the next row that needs a page.
     monkeypatch.setattr(store, "_connect", full)
     with pytest.raises(StorageError, match="full"):
-        house.desk.audit.append("note", text="x" * 40_000)
+        fill(house.desk.audit)
     with pytest.raises(StorageError, match="no action runs without its audit row"):
         await house.executor().execute(wanted)
     monkeypatch.setattr(store, "_connect", connect)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import duckdb
 import httpx
 import pytest
@@ -315,3 +316,17 @@ async def test_over_tls_on_loopback(folder: Folder) -> None:
         with pytest.raises(VendorResponseError, match="TRACEHOUND_CA_FILE"):
             await run(stranger, "hosts")
         await stranger.aclose()
+
+
+async def test_everything_at_once(lab: Estate) -> None:
+    found: list[QueryRun] = []
+
+    async def one(name: str) -> None:
+        found.append(await run(lab, name))
+
+    async with anyio.create_task_group() as group:
+        for name in [*QUESTIONS, *QUESTIONS, "deep_visibility", "deep_visibility"]:
+            group.start_soon(one, name)
+    assert len(found) == 2 * len(QUESTIONS) + 2
+    assert not [item for item in found if not item.coverage.complete]
+    assert sum(item.coverage.retries for item in found) == 0

@@ -18,7 +18,17 @@ from ..languages.vocabulary import ATTRIBUTES, EventClass
 from .canonical import original
 from .event import Event
 from .records import iso_z
-from .values import converter, event_data, parse_json, parse_time, readable, short_host, split_account, text_of, unquoted
+from .values import (
+    converter,
+    event_data,
+    parse_json,
+    parse_time,
+    readable,
+    short_host,
+    split_account,
+    text_of,
+    unquoted,
+)
 
 _TIME_LIKE = re.compile(
     r"(^|_)(time|timestamp|_time|date)|time(stamp|generated|utc)?$|timestamp|datetime", re.IGNORECASE

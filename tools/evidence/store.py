@@ -14,8 +14,8 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,10 @@ class Store:
                 self.db = _connect(place) if writable else _connect_to_read(place)
                 if fresh:
                     self.db.executescript(SCHEMA + _triggers())
-                self.db.execute("SELECT 1 FROM journal LIMIT 1").fetchone()
+                head = self.head()
+                sealed = read_manifest(manifest) if writable else []
+                if len(sealed) > 1 and head in sealed:
+                    self._seal(head)
         except BaseException:
             self.close()
             raise
@@ -123,7 +126,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; the seal is written before the commit, so that neither can be ahead of the other unseen."""
+        """All or nothing. The seal names the coming head before the commit, and that head alone after it."""
         if not self.writable:
             raise CaseError(f"{self.folder.name} was opened for reading only")
         with storage_errors(self.folder):
@@ -133,6 +136,7 @@ class Store:
                 yield
                 after = self.head()
                 if after != before:
+                    # Until the commit is known to have happened, both heads are right.
                     _write_manifest(self.manifest, self.folder.name, before, after)
                 self.db.execute("COMMIT")
             except BaseException:
@@ -140,6 +144,12 @@ class Store:
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
+            self._seal(after)
+
+    def _seal(self, head: Head) -> None:
+        # The step is kept already; a seal that still names the head before it is true as well.
+        with suppress(OSError):
+            _write_manifest(self.manifest, self.folder.name, head)
 
     def append(self, kind: str, ref: str, body: Any, at: datetime | None = None) -> int:
         """Add a journal entry inside a transaction; gives its number."""
@@ -179,21 +189,18 @@ def chained(previous: str, seq: int, at: str, kind: str, ref: str, body: str) ->
 
 
 def read_manifest(path: Path) -> list[Head]:
-    """The sealed heads: before and after the last step; empty when there is no readable seal."""
+    """The sealed head, or the two between which a step was cut off; empty when there is no readable seal."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [Head(int(item["entries"]), str(item["digest"])) for item in (content["before"], content["after"])]
+        return [Head(int(item["entries"]), str(item["digest"])) for item in content["heads"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
-def _write_manifest(path: Path, case: str, before: Head, after: Head) -> None:
-    heads = {
-        name: {"entries": head.entries, "digest": head.digest} for name, head in (("before", before), ("after", after))
-    }
+def _write_manifest(path: Path, case: str, *heads: Head) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
-    draft.write_text(json.dumps({"case": case, **heads}), encoding="utf-8")
+    draft.write_text(json.dumps({"case": case, "heads": [asdict(head) for head in heads]}), encoding="utf-8")
     os.replace(draft, path)
 
 

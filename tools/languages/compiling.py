@@ -176,6 +176,8 @@ class _Work(Generic[N]):
             equal = condition.model_copy(update={"op": Operator.EQ})
             return self._not(self._part(equal, widen=not widen, top=False), widen=widen)
         part = self._translate(condition, top)
+        if part.node is False:
+            self.never.append(f"{condition.field} {', '.join(map(str, condition.values[:3]))}")
         if not part.exact:
             self.notes.append(_sentence(condition, part.why))
         return part.node if part.exact or widen else False
@@ -220,7 +222,6 @@ class _Work(Generic[N]):
         if vendor_field in self.selected:
             wanted = [value for value in self.selected[vendor_field] if value in wanted]
         if not wanted:
-            self.never.append(f"{condition.field} {', '.join(map(str, condition.values))}")
             return Part(False)
         if top and vendor_field in self.selected:
             self.selected[vendor_field] = tuple(wanted)

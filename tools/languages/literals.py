@@ -14,8 +14,20 @@ from .search import Operator
 
 _HARMLESS = frozenset(" _-,:;=@%<>!~&")
 _META = frozenset("\\.^$*+?()[]{}|")
-_LOOK_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9]")
-_RE2_ONLY = re.compile(r"\\x\{[0-9A-Fa-f]+\}|\\[pP](?:\{\^?\w+\}|\w)|\\z|\(\?[imsU]+-?[imsU]*[:)]")
+_PIECE = re.compile(
+    r"""(?P<look>\(\?<?[=!])
+      | (?P<reference>\\[1-9])
+      | (?P<re2>\\x\{[0-9A-Fa-f]+\}|\\[pP](?:\{\^?\w+\}|[A-Z])|\\z)
+      | (?P<flags>\(\?[imsU]+(?:-[imsU]+)?\))
+      | (?P<group>\(\?[imsU]+(?:-[imsU]+)?:)
+      | (?P<escape>\\.)
+      | (?P<set>\[\^?\]?(?:[^\]\\]|\\.)*\])
+      | (?P<anchor>\^|\\A)
+      | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""A pattern cut into pieces, so that an escaped backslash hides nothing behind it."""
 
 
 def escaped(value: str) -> str:
@@ -88,15 +100,27 @@ def block_pattern(text: str) -> str | None:
 
 def regex_problem(text: str) -> tuple[Severity, str] | None:
     """What is wrong with a pattern: an error that no engine takes, or a warning that RE2 does not; None when nothing."""
-    if _LOOK_AROUND.search(text):
+    pieces = list(_PIECE.finditer(text))
+    if any(piece.lastgroup in ("look", "reference") for piece in pieces):
         return "warning", "RE2 has no look-around and no back-references"
+    # What only RE2 knows is replaced by something that Python knows and that fits in the same place.
+    stand_ins = {"re2": r"\d", "flags": "", "group": "(?:"}
     try:
-        re.compile(_RE2_ONLY.sub(lambda found: "(?:" if found.group().endswith(":") else "", text))
+        re.compile("".join(stand_ins.get(piece.lastgroup or "", piece.group()) for piece in pieces))
     except re.error as error:
         return "warning" if error.msg.startswith("bad escape") else "error", f"not a regular expression: {error}"
     except (OverflowError, RecursionError):
         return "error", "the regular expression is too large"
     return None
+
+
+def in_last_part(text: str) -> str | None:
+    """A pattern for the whole path that finds at least what this one finds in the last part; None when there is none."""
+    bare = text.removeprefix("(?i)")
+    anchors = [piece.start() for piece in _PIECE.finditer(bare) if piece.lastgroup == "anchor"]
+    if not anchors:
+        return bare
+    return r"(?:^|[\\\x2f])" + bare[1:] if anchors == [0] and bare[0] == "^" else None
 
 
 def joined_patterns(patterns: Sequence[str]) -> str:

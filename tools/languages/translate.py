@@ -55,7 +55,7 @@ def translate(
     views = views_for(search.event_class, wanted)
     found: list[Query | Inapplicable] = [_for_view(search, view, hunt) for view in views]
     for platform in sorted(wanted - {view.platform for view in views} & {view.platform for view in all_views()}):
-        found.append(Inapplicable(platform, None, f"{platform} has no {search.event_class} events here"))
+        found.append(Inapplicable(platform, None, f"{platform} carries no {search.event_class}"))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def load_protected(home: Path) -> ProtectedList:
     """
     path = home / FILE_NAME
     try:
-        content = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return _read_list(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"there is no protected list {path}, so every host counts as protected; `version: 1` alone is a list"
@@ -89,6 +90,11 @@ def load_protected(home: Path) -> ProtectedList:
         raise ConfigurationError(
             f"the protected list {path} is unreadable, so every host is protected: {problem}"
         ) from error
+
+
+@lru_cache(maxsize=8)
+def _read_list(text: str) -> ProtectedList:
+    content = _File.model_validate(yaml.safe_load(text))
     return ProtectedList(content, sha256(canonical(content.model_dump(mode="json"))).hexdigest())
 
 

@@ -27,7 +27,7 @@ class Redactor:
 
     def learn(self, secret: str) -> None:
         """Remember a secret, a fresh token for example, in the ways a text may carry it."""
-        if secret:
+        if len(secret) >= 4:
             self._secrets |= dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret)))
 
     def __call__(self, text: str, *, longest: int = 400) -> str:

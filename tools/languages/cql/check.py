@@ -138,8 +138,8 @@ class _Judge:
             start, end = place, place + len(name)
         if self._made is not None:
             if name not in self._made:
-                hint = did_you_mean(name, self._made) or "fields here: " + ", ".join(sorted(self._made))
-                yield Diagnostic("unknown_column", "error", f"no stage before has left {name}", start, end, hint)
+                left = did_you_mean(name, self._made) or "fields here: " + ", ".join(sorted(self._made))
+                yield Diagnostic("unknown_column", "error", f"no stage before has left {name}", start, end, left)
             return
         self.used.append(name)
         if name not in all_fields():

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes
-from ..literals import block_pattern, escaped, joined_patterns, pattern, regex_problem, within_last_part
+from ..literals import block_pattern, escaped, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
 from ..query import Compiled
 from ..search import Aggregation, Condition, Scalar, Search
 from ..search import Operator as Ask
@@ -105,7 +105,7 @@ class _Cql(Builder[Node]):
     def condition(self, condition: Condition, attribute: Attribute) -> Part[Node]:
         name, op = attribute.field, condition.op
         if op is Ask.EXISTS:
-            node = And((Compare(name, "=", Text("*")), Compare(name, "!=", Text(""))))
+            node: Node = And((Compare(name, "=", Text("*")), Compare(name, "!=", Text(""))))
             return Part(node) if attribute.transform == "none" else Part(node, False, "asked of the whole path")
         if op in _ORDER:
             return self._ordered(condition, attribute)
@@ -142,8 +142,6 @@ class _Cql(Builder[Node]):
         return Part(Compare(attribute.field, _ORDER[condition.op], Text(edge)))
 
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
-        if attribute.transform == "basename":
-            return Part(True, False, "a pattern is not compared with the last part of a path")
         if attribute.kind == "list":
             return Part(True, False, "a pattern is not compared with the items of a list")
         for text in texts:
@@ -154,6 +152,11 @@ class _Cql(Builder[Node]):
                 return Part(True, False, problem[1])
         if name in DEVICE_PATHS and any(re.search(r"[A-Za-z]:", text) for text in texts):
             return Part(True, False, "Falcon writes this path by volume, without a drive letter")
+        if attribute.transform == "basename":
+            patterns = [found for text in texts if (found := in_last_part(text)) is not None]
+            if len(patterns) < len(texts):
+                return Part(True, False, "the pattern cannot be asked of a whole path")
+            return Part(_compared(name, joined_patterns(patterns)), False, "asked of the whole path")
         return Part(_compared(name, joined_patterns(texts)))
 
 

@@ -1,6 +1,8 @@
 """The tree of a KQL query. Every node knows its place in the text: `start` and `end` are character offsets."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 _node = dataclass(frozen=True, slots=True)
@@ -26,8 +28,15 @@ class Literal(Node):
 
 
 @_node
+class Bag:
+    """A property bag inside `dynamic(...)`."""
+
+    pairs: tuple[tuple[str, Any], ...]
+
+
+@_node
 class DynamicLiteral(Node):
-    """`dynamic(...)`: lists as tuples, property bags as tuples of pairs."""
+    """`dynamic(...)`: lists as tuples, property bags as `Bag`, typed literals as nodes, the rest as Python values."""
 
     value: Any
 
@@ -143,6 +152,7 @@ class Ordered(Node):
 
     value: "Expr"
     descending: bool = True
+    nulls: str | None = None
 
 
 Expr = Node
@@ -208,6 +218,7 @@ class Extend(Operator):
     """`extend` and `serialize`, which differ in order alone."""
 
     items: tuple[Expr, ...]
+    word: str = "extend"
 
 
 @_node
@@ -251,12 +262,13 @@ class MvExpand(Operator):
 
     items: tuple[Expand, ...]
     item_index: str | None = None
+    limit: Expr | None = None
     subquery: tuple[Operator, ...] | None = None
 
 
 @_node
 class MakeSeries(Operator):
-    """`make-series aggregates on axis from low to high step width by groups`."""
+    """`make-series aggregates on axis from low to high step width by groups`; the defaults of gaps are left out."""
 
     aggregates: tuple[Expr, ...]
     axis: Expr
@@ -266,11 +278,12 @@ class MakeSeries(Operator):
 
 @_node
 class Parse(Operator):
-    """`parse` or `parse-where`; `columns` are what the pattern captures."""
+    """`parse` or `parse-where`: a pattern of texts, stars and the columns that it captures."""
 
+    word: str
+    parameters: tuple[tuple[str, str], ...]
     source: Expr
-    pattern: tuple[Expr, ...]
-    columns: tuple[ColumnDef, ...]
+    pattern: tuple[Literal | Star | ColumnDef, ...]
 
 
 @_node
@@ -333,6 +346,7 @@ class Take(Operator):
     """`take`, `limit` or `sample`."""
 
     count: Expr
+    word: str = "take"
 
 
 @_node
@@ -521,3 +535,35 @@ class Query(Node):
 
     statements: tuple[Statement, ...]
     command: str | None = None
+
+
+@cache
+def _parts(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name not in ("start", "end"))
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly inside a node, in the order of its fields."""
+    for name in _parts(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _nodes(value)
+
+
+def _nodes(items: tuple[Any, ...]) -> Iterator[Node]:
+    for item in items:
+        if isinstance(item, Node):
+            yield item
+        elif isinstance(item, tuple):
+            yield from _nodes(item)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and everything in it, parents first."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting.extend(reversed(list(children(current))))

@@ -109,7 +109,7 @@ class Binder(ScalarBinder):
             case ast.Literal(type=kind):
                 return kind
             case ast.DynamicLiteral(value=value):
-                return "array" if isinstance(value, tuple) and not _is_bag(value) else "dynamic"
+                return "array" if isinstance(value, tuple) else "dynamic"
             case ast.Logical():
                 return self._logical(node, row)
             case ast.Binary():
@@ -513,7 +513,12 @@ class Binder(ScalarBinder):
         groups = set(self._named_columns(node.by, Row(), row).columns)
         return Row({name: kind if name in groups else "dynamic" for name, kind in result.columns.items()})
 
-    def _parse(self, node: ast.Parse | ast.ParseKv, row: Row) -> Row:
+    def _parse(self, node: ast.Parse, row: Row) -> Row:
+        self._scalar(node.source, row)
+        captured = tuple(part for part in node.pattern if isinstance(part, ast.ColumnDef))
+        return row.with_columns(_columns(captured))
+
+    def _parse_kv(self, node: ast.ParseKv, row: Row) -> Row:
         self._scalar(node.source, row)
         return row.with_columns(_columns(node.columns))
 
@@ -543,7 +548,7 @@ class Binder(ScalarBinder):
             case "lookup":
                 tables = [self._silently(arg, row) for arg in node.call.arguments[:1]]
                 return joined(row, next((t for t in tables if isinstance(t, Row)), Row(open=True)))
-            case "open":
+            case "open" | "deny":
                 return Row(row.columns, open=True)
             case columns:
                 return Row(dict(pair.strip().split(":") for pair in columns.split(",")))
@@ -625,7 +630,7 @@ class Binder(ScalarBinder):
         ast.MvExpand: _mv_expand,
         ast.MakeSeries: _make_series,
         ast.Parse: _parse,
-        ast.ParseKv: _parse,
+        ast.ParseKv: _parse_kv,
         ast.Evaluate: _evaluate,
         ast.Invoke: _invoke,
         ast.Render: _unchanged,
@@ -646,10 +651,6 @@ def _declared(parameter: ast.Parameter) -> Value:
         return parameter.type
     named = tuple(column for column in parameter.columns if column.name != "*")
     return Row(_columns(named), open=len(named) < len(parameter.columns) or not parameter.columns)
-
-
-def _is_bag(value: tuple[object, ...]) -> bool:
-    return bool(value) and all(isinstance(item, tuple) and len(item) == 2 for item in value)
 
 
 def _columns(columns: tuple[ast.ColumnDef, ...]) -> dict[str, str]:

@@ -418,16 +418,19 @@ class ExpressionParser:
                     break
             self._leave()
             self._expect("}", "to close {")
-            return tuple(pairs)
+            return ast.Bag(tuple(pairs))
         if token.kind == "name" and token.text in ("null", "true", "false"):
             self._advance()
             return {"null": None, "true": True, "false": False}[token.text]
         if token.kind == "op" and token.text in "+-" and self._peek().kind in ("number", "timespan"):
             self._advance()
-            return _number(self._advance()).value
+            number = _number(self._advance())
+            return -number.value if token.text == "-" and number.type in ("long", "real") else number.value
         if token.kind in ("string", "number", "timespan", "literal"):
             node = self._primary()
-            return node.value if isinstance(node, ast.Literal) else None
+            if isinstance(node, ast.Literal) and node.type in ("string", "long", "real", "bool"):
+                return node.value
+            return node
         if token.kind == "name" and token.text == "dynamic":
             self._advance()
             inner = self._dynamic(token)
@@ -442,7 +445,9 @@ def _number(token: Token) -> ast.Literal:
     if token.kind == "timespan":
         return ast.Literal(token.start, token.end, "timespan", text)
     if text.isdigit():
-        return ast.Literal(token.start, token.end, "long", int(text) if len(text) < 40 else text)
+        if len(text) > 20:
+            raise QuerySyntaxError("the number is too large", token.start, token.end)
+        return ast.Literal(token.start, token.end, "long", int(text))
     return ast.Literal(token.start, token.end, "real", float(text))
 
 

@@ -104,11 +104,11 @@ class OperatorParser(ExpressionParser):
 
     def _extend(self, token: Token) -> ast.Operator:
         items = self._comma_list(self._named)
-        return ast.Extend(token.start, self._last_end(), items)
+        return ast.Extend(token.start, self._last_end(), items, token.text)
 
     def _serialize(self, token: Token) -> ast.Operator:
         if self._token.kind == "end" or self._token.text in ("|", ";", ")"):
-            return ast.Extend(token.start, token.end, ())
+            return ast.Extend(token.start, token.end, (), token.text)
         return self._extend(token)
 
     def _distinct(self, token: Token) -> ast.Operator:
@@ -136,14 +136,16 @@ class OperatorParser(ExpressionParser):
 
     def _ordered(self) -> ast.Expr:
         value = self._named()
-        descending = True
+        descending, nulls = True, None
         if self._accept("asc"):
             descending = False
         else:
             self._accept("desc")
-        if self._accept("nulls") and not (self._accept("first") or self._accept("last")):
-            self._fail("expected first or last after nulls")
-        return ast.Ordered(value.start, self._last_end(), value, descending)
+        if self._accept("nulls"):
+            nulls = self._token.text
+            if not (self._accept("first") or self._accept("last")):
+                self._fail("expected first or last after nulls")
+        return ast.Ordered(value.start, self._last_end(), value, descending, nulls)
 
     def _top(self, token: Token) -> ast.Operator:
         self._parameters()
@@ -185,7 +187,7 @@ class OperatorParser(ExpressionParser):
     def _take(self, token: Token) -> ast.Operator:
         self._parameters()
         count = self._expression()
-        return ast.Take(token.start, count.end, count)
+        return ast.Take(token.start, count.end, count, "sample" if token.text == "sample" else "take")
 
     def _sample_distinct(self, token: Token) -> ast.Operator:
         count = self._expression()
@@ -272,10 +274,9 @@ class OperatorParser(ExpressionParser):
     def _mv_expand(self, token: Token) -> ast.Operator:
         parameters = self._parameters()
         items = self._comma_list(self._expand)
-        if self._accept("limit"):
-            self._expression()
+        limit = self._expression() if self._accept("limit") else None
         index = parameters.get("with_itemindex")
-        return ast.MvExpand(token.start, self._last_end(), _expands(items), index)
+        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, limit)
 
     def _expand(self) -> ast.Expr:
         value = self._named()
@@ -290,14 +291,13 @@ class OperatorParser(ExpressionParser):
     def _mv_apply(self, token: Token) -> ast.Operator:
         parameters = self._parameters()
         items = self._comma_list(self._expand)
-        if self._accept("limit"):
-            self._expression()
+        limit = self._expression() if self._accept("limit") else None
         self._expect("on", "before the subquery of mv-apply")
         self._expect("(")
         body = self._operators()
         self._expect(")", "to close the subquery")
         index = parameters.get("with_itemindex")
-        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, body)
+        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, limit, body)
 
     def _make_series(self, token: Token) -> ast.Operator:
         self._parameters()
@@ -337,11 +337,10 @@ class OperatorParser(ExpressionParser):
         return value
 
     def _parse(self, token: Token) -> ast.Operator:
-        self._parameters()
+        parameters = tuple(self._parameters().items())
         source = self._expression()
         self._expect("with", "after the text to parse")
-        pattern: list[ast.Node] = []
-        columns: list[ast.ColumnDef] = []
+        pattern: list[ast.Literal | ast.Star | ast.ColumnDef] = []
         while not (self._token.kind == "end" or (self._token.kind == "op" and self._token.text in ("|", ";", ")"))):
             if self._token.kind == "string":
                 pattern.append(self._string())
@@ -349,10 +348,10 @@ class OperatorParser(ExpressionParser):
                 star = self._advance()
                 pattern.append(ast.Star(star.start, star.end))
             else:
-                columns.append(self._column_def())
-        if not pattern and not columns:
+                pattern.append(self._column_def())
+        if not pattern:
             self._fail("expected a pattern after with")
-        return ast.Parse(token.start, self._last_end(), source, tuple(pattern), tuple(columns))
+        return ast.Parse(token.start, self._last_end(), token.text, parameters, source, tuple(pattern))
 
     def _parse_kv(self, token: Token) -> ast.Operator:
         source = self._expression()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, NotCarriedError, Part, condition_nodes
-from ..literals import block_pattern, joined_patterns, pattern, regex_problem, within_last_part
+from ..literals import block_pattern, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
 from ..query import Compiled
 from ..search import Condition, Scalar, Search, matches
 from ..search import Operator as Ask
@@ -167,8 +167,6 @@ class _S1ql(Builder[Node]):
         return Part(Comparison(name, _SINGLE[op], (Value(ValueKind.STRING, texts[0]),)))
 
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
-        if attribute.transform == "basename":
-            return Part(True, False, "a pattern is not compared with the last part of a path")
         if attribute.kind == "list":
             return Part(True, False, "a pattern is not compared with the items of a list")
         for text in texts:
@@ -177,6 +175,11 @@ class _S1ql(Builder[Node]):
                 raise UnsafeValueError(f"{text!r} cannot be searched for: {problem[1]}.")
             if problem is not None:
                 return Part(True, False, problem[1])
+        if attribute.transform == "basename":
+            patterns = [found for text in texts if (found := in_last_part(text)) is not None]
+            if len(patterns) < len(texts):
+                return Part(True, False, "the pattern cannot be asked of a whole path")
+            return Part(_regexp(name, joined_patterns(patterns)), False, "asked of the whole path")
         return Part(_regexp(name, joined_patterns(texts)))
 
     def _listed(
