@@ -11,6 +11,7 @@ import anyio.to_thread
 import duckdb
 
 from ...knowledge.errors import StorageError
+from .sql import QueryRejectedError
 
 T = TypeVar("T")
 
@@ -76,10 +77,16 @@ class Telemetry:
         return cursor
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> Result:
-        """Execute one statement in this thread."""
+        """Execute one statement in this thread.
+
+        Raises:
+            QueryRejectedError: a value of the query makes no sense to the database, such as a broken regular expression.
+        """
         cursor = self.cursor()
         try:
             return fetch(cursor, sql, values)
+        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException) as exc:
+            raise QueryRejectedError(str(exc).splitlines()[0]) from exc
         finally:
             cursor.close()
 

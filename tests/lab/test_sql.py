@@ -1,5 +1,7 @@
 """What each language means, on tables whose every row is known."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tracehound.evals.lab import sql_cql, sql_fql, sql_kql
+from tracehound.evals.lab import sql_cql, sql_fql, sql_kql, sql_s1ql
 from tracehound.evals.lab.kql_rewrites import rewritten
 from tracehound.evals.lab.runnable import unsupported
 from tracehound.evals.lab.sql import QueryRejectedError
@@ -190,6 +192,13 @@ def test_cql_is_cut_to_its_window(telemetry: Telemetry) -> None:
     assert len(sql_cql.run(telemetry, "*", start, NOW).rows) == 10
 
 
+def test_a_broken_regular_expression_is_rejected(telemetry: Telemetry) -> None:
+    with pytest.raises(QueryRejectedError, match="perl operator"):
+        sql_cql.run(telemetry, "FileName=/a(?!b)/", START, NOW)
+    with pytest.raises(QueryRejectedError, match="perl operator"):
+        sql_s1ql.run(telemetry, 'TgtProcName RegExp "a(?!b)"', START, NOW, 10)
+
+
 def test_cql_functions_outside_the_subset_are_refused_by_name(telemetry: Telemetry) -> None:
     with pytest.raises(QueryRejectedError, match="bucket"):
         sql_cql.run(telemetry, "* | bucket(span=5m)", START, NOW)
@@ -297,3 +306,26 @@ def test_rewritten_kql_runs(telemetry: Telemetry) -> None:
     answer = sql_kql.Engine(telemetry, "sentinel", NOW).run(text)
     assert [(name, kind) for name, kind in answer.columns] == [("Computer", "string"), ("ids", "dynamic")]
     assert answer.rows[0][0] == "DC-01"
+
+
+def test_published_fql_and_s1ql_run_or_are_rejected(corpora: Path, telemetry: Telemetry) -> None:
+    counts: Counter[str] = Counter()
+    for line in (corpora / "fql" / "strings.jsonl").read_text(encoding="utf-8").splitlines():
+        for collection in ("alerts", "hosts"):
+            table = {"alerts": "falcon_alerts", "hosts": "falcon_devices"}[collection]
+            try:
+                clause = sql_fql.where(json.loads(line)["query"], collection, telemetry.tables[table], NOW)
+                telemetry.run(f"SELECT count(*) FROM {telemetry.place(table)} WHERE {clause.sql}", clause.values)
+            except QueryRejectedError:
+                counts["fql rejected"] += 1
+            else:
+                counts["fql"] += 1
+    for line in (corpora / "s1ql" / "strings.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            sql_s1ql.run(telemetry, json.loads(line)["query"], START, NOW, 10)
+        except QueryRejectedError:
+            counts["s1ql rejected"] += 1
+        else:
+            counts["s1ql"] += 1
+    assert counts["fql"] > 50 * counts["fql rejected"]
+    assert counts["s1ql"] > 10 * counts["s1ql rejected"]
