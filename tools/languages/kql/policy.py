@@ -1,0 +1,206 @@
+"""What a query may not do, and whether it is bounded: judged on the tree, never on the text.
+
+A string that holds `externaldata(...)` is a string. What the tree does not show to be harmless is refused: a plugin
+that is not known, a statement that changes how the query runs, a step to another database.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from ..query import Diagnostic
+from . import ast
+from .functions import library
+
+_ELSEWHERE = {
+    "cluster": "reads another cluster",
+    "database": "reads another database",
+    "workspace": "reads another workspace",
+    "app": "reads another application",
+    "resource": "reads another resource",
+    "adx": "reads an Azure Data Explorer cluster",
+    "arg": "reads Azure Resource Graph",
+    "external_table": "reads an external table",
+    "stored_query_result": "reads a stored result",
+}
+TIME_COLUMNS = frozenset({"Timestamp", "TimeGenerated", "ingestion_time"})
+"""What bounds a query in time when it is compared from below."""
+_LIMITS = (ast.Take, ast.Top, ast.SampleDistinct, ast.TopHitters, ast.TopNested)
+
+
+def writes(
+    query: ast.Query, functions: Mapping[str, ast.Function], allowed_locations: Collection[str] = ()
+) -> Iterator[Diagnostic]:
+    """What makes a query more than a read of its own tables. Empty: read-only.
+
+    Args:
+        query: The tree.
+        functions: Functions that it may call besides its own; those it names are judged with it.
+        allowed_locations: Addresses that `externaldata` may read, as an administrator lists them.
+    """
+    if query.command is not None:
+        yield _refused(f".{query.command.lstrip('.')} is a control command, not a query", query)
+        return
+    waiting: list[ast.Node] = [query]
+    seen: set[str] = set()
+    while waiting:
+        for node in ast.walk(waiting.pop()):
+            yield from _judged(node, allowed_locations)
+            name = node.name if isinstance(node, ast.Call | ast.Name) else None
+            if name in functions and name not in seen:
+                seen.add(name)
+                waiting.append(functions[name])
+
+
+def _judged(node: ast.Node, allowed_locations: Collection[str]) -> Iterator[Diagnostic]:
+    match node:
+        case ast.ExternalData(locations=locations):
+            addresses = [item.value if isinstance(item, ast.Literal) else None for item in locations]
+            if not addresses or any(address not in allowed_locations for address in addresses):
+                yield _refused("externaldata reads from outside", node)
+        case ast.Evaluate(call=call):
+            if library().plugin.get(call.name, "deny") == "deny":
+                yield _refused(f"the plugin {call.name} is not known to be harmless", call)
+        case ast.Call(name=name) if name in _ELSEWHERE:
+            yield _refused(f"{name}() {_ELSEWHERE[name]}", node)
+        case ast.SetStatement(name=name):
+            yield _refused(f"set {name} changes how the query runs", node)
+        case ast.OtherStatement(keyword=keyword):
+            yield _refused(f"{keyword} is not a statement of a plain query", node)
+
+
+def _refused(message: str, node: ast.Node) -> Diagnostic:
+    return Diagnostic("not_read_only", "warning", message, node.start, node.end)
+
+
+def unbounded(query: ast.Query, tables: Collection[str]) -> Diagnostic | None:
+    """The first table that is read without a bound on time or rows; None when there is none.
+
+    A table is bounded by `where Timestamp > ...` (or `TimeGenerated`) behind it, or by a limit on the rows. A let
+    statement carries its own bound to where it is used.
+    """
+    return _Bounds(frozenset(tables)).first(query)
+
+
+class _Bounds:
+    """Follows the tables that are still read whole."""
+
+    def __init__(self, tables: frozenset[str]) -> None:
+        self._tables = tables
+        self._names: dict[str, Diagnostic | None] = {}
+
+    def first(self, query: ast.Query) -> Diagnostic | None:
+        return self._statements(query.statements)
+
+    def _statements(self, statements: tuple[ast.Statement, ...]) -> Diagnostic | None:
+        found: Diagnostic | None = None
+        for statement in statements:
+            match statement:
+                case ast.Let(name=name, value=ast.Function(body=body, parameters=parameters)):
+                    for parameter in parameters:
+                        self._names[parameter.name] = None
+                    self._names[name] = self._statements(body)
+                case ast.Let(name=name, value=value):
+                    self._names[name] = self._open(value)
+                case ast.ExpressionStatement(value=value):
+                    found = found or self._open(value)
+        return found
+
+    def _open(self, node: ast.Node) -> Diagnostic | None:
+        """The first table below a node that nothing bounds."""
+        match node:
+            case ast.Name(name=name):
+                if name in self._names:
+                    return self._names[name]
+                return self._whole(f"{name} is read without a bound on its time", node) if name in self._tables else None
+            case ast.Star():
+                return self._whole("every table is read" if node.pattern == "*" else "tables are read whole", node)
+            case ast.Pipeline(source=source, operators=operators):
+                return self._through(self._open(source), operators)
+            case ast.Union(tables=tables):
+                return self._any(tables)
+            case ast.Search(tables=tables) | ast.Find(tables=tables):
+                head = self._any(tables) if tables else self._whole("every table is searched", node)
+                return None if head is None or _from_below(node.predicate) else head
+            case ast.Call(name="toscalar" | "materialize" | "table", arguments=arguments):
+                return self._any(arguments)
+            case ast.Call(name=name, arguments=arguments):
+                return self._names.get(name) or self._any(
+                    tuple(item for item in arguments if isinstance(item, ast.Pipeline | ast.Name))
+                )
+            case _:
+                return None
+
+    def _through(self, head: Diagnostic | None, operators: tuple[ast.Operator, ...]) -> Diagnostic | None:
+        """What is left open behind the operators. A bound closes what flows in, never what a join brought in."""
+        joined: Diagnostic | None = None
+        for operator in operators:
+            match operator:
+                case ast.Where(predicate=predicate) if _from_below(predicate):
+                    head = None
+                case ast.Join(right=right):
+                    joined = joined or self._open(right)
+                case ast.Union(tables=tables):
+                    head = head or self._any(tables)
+                case _ if isinstance(operator, _LIMITS):
+                    head = joined = None
+                case _:
+                    pass
+            if not isinstance(operator, ast.Join | ast.Union):
+                joined = joined or self._inside(operator)
+        return head or joined
+
+    def _inside(self, operator: ast.Operator) -> Diagnostic | None:
+        """Tables that are read inside the operator's expressions, as in `in (Table | ...)`."""
+        waiting = list(ast.children(operator))
+        while waiting:
+            node = waiting.pop(0)
+            match node:
+                case ast.Pipeline():
+                    found = self._open(node)
+                case ast.InList(items=items):
+                    found = self._any(items)
+                    waiting.append(node.left)
+                case ast.Call(name="toscalar", arguments=arguments):
+                    found = self._any(arguments)
+                case _:
+                    found = None
+                    waiting.extend(ast.children(node))
+            if found is not None:
+                return found
+        return None
+
+    def _any(self, nodes: tuple[ast.Node, ...]) -> Diagnostic | None:
+        return next((found for node in nodes if (found := self._open(node)) is not None), None)
+
+    def _whole(self, message: str, node: ast.Node) -> Diagnostic:
+        return Diagnostic(
+            "unbounded", "warning", message, node.start, node.end, "add a bound such as `where Timestamp > ago(1d)`"
+        )
+
+
+def _from_below(predicate: ast.Node) -> bool:
+    """Whether a predicate holds for no row before some moment."""
+    match predicate:
+        case ast.Logical(op="and", parts=parts):
+            return any(_from_below(part) for part in parts)
+        case ast.Logical(parts=parts):
+            return all(_from_below(part) for part in parts)
+        case ast.Binary(op=">" | ">=" | "==", left=left) if _is_time(left):
+            return True
+        case ast.Binary(op="<" | "<=" | "==", right=right) if _is_time(right):
+            return True
+        case ast.Between(op="between", left=left):
+            return _is_time(left)
+        case _:
+            return False
+
+
+def _is_time(node: ast.Node) -> bool:
+    match node:
+        case ast.Name(name=name):
+            return name in TIME_COLUMNS
+        case ast.Call(name=name, arguments=arguments):
+            return name in TIME_COLUMNS or (len(arguments) > 0 and _is_time(arguments[0]))
+        case ast.Member(base=ast.Name(name="$left" | "$right"), name=name):
+            return name in TIME_COLUMNS
+        case _:
+            return False
