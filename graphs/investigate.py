@@ -157,7 +157,7 @@ def near_hunts(question: str, scope: Scope, deps: Deps) -> list[Candidate]:
     """Hunts that come near the question, best first, with whether their required parameters are known."""
     if deps.search_text is None:
         return []
-    slots = Slots(scope.slots)
+    slots = _slots(scope)
     scores: dict[str, float] = {}
     for passage in deps.search_text(question, 3 * CANDIDATES):
         if passage.kind == "hunt" and passage.id in deps.library.hunts:
@@ -214,7 +214,11 @@ async def _consult(state: State, candidates: list[Candidate], deps: Deps) -> tup
 
 
 def _searches(hunt: Hunt, scope: Scope, deps: Deps) -> list[Wanted]:
-    return hunt_searches(hunt, Slots(scope.slots), scope.window, conclude.addresses(deps))
+    return hunt_searches(hunt, _slots(scope), scope.window, conclude.addresses(deps))
+
+
+def _slots(scope: Scope) -> Slots:
+    return Slots(dict(scope.slots), scope.outbound)
 
 
 def _raw_task(action: Action, scope: Scope) -> Task:
@@ -249,8 +253,6 @@ def _platforms(wanted: Wanted, scope: Scope, deps: Deps) -> frozenset[Platform]:
     if not covered or len(covered) < len(wanted.hosts):
         return connected
     near = {Platform(platform) for platforms in covered for platform in platforms}
-    if any(condition in wanted.purpose for condition in ("lateral-movement", "alerts")):
-        return connected
     return connected & (near | {Platform.SENTINEL})
 
 

@@ -22,8 +22,10 @@ from ..tools.languages.search import (
 )
 from ..tools.languages.vocabulary import ATTRIBUTES, EventClass
 
-BEFORE, AFTER = timedelta(minutes=30), timedelta(minutes=60)
+BEFORE, AFTER = timedelta(minutes=30), timedelta(hours=2)
 """How far around a finding its host is looked at."""
+BEFORE_ORIGIN = timedelta(hours=12)
+"""How far back the programs of a host are looked at from which something came."""
 TRACES = timedelta(hours=6)
 """How long a suspicious process's connections and files are followed."""
 EPISODE_GAP = timedelta(hours=3)
@@ -54,17 +56,33 @@ class Slots:
     """Values for hunt parameters, by entity type."""
 
     values: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    outbound: bool = False
+    """The question's hosts are where something came from, not where it went."""
+    named: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    """Values given by parameter name (`hunts run --set`); nothing else is filled then."""
 
     def for_hunt(self, hunt: Hunt) -> dict[str, tuple[Scalar, ...]]:
-        """Values of a hunt's parameters: what the question names, else the hunt's default."""
+        """Values of a hunt's parameters: what was named, else what the question holds, else the hunt's default."""
         filled: dict[str, tuple[Scalar, ...]] = {}
         for name, parameter in hunt.parameters.items():
-            given = self.values.get(name) or self.values.get(parameter.type, ())
+            given = self.named.get(name, ())
+            if not given and not self.named and name == self._taker(hunt, parameter.type):
+                given = self.values.get(parameter.type, ())
             if not given and parameter.default is not None:
                 given = (parameter.default,)
             if given:
                 filled[name] = given
         return filled
+
+    def _taker(self, hunt: Hunt, kind: str) -> str:
+        """Which of a hunt's parameters of one type takes the question's entities.
+
+        A hunt that follows something from a host to a target has two of them: the question's direction decides.
+        """
+        names = [name for name, parameter in hunt.parameters.items() if parameter.type == kind]
+        if kind == "host" and "target" in names and not self.outbound:
+            return "target"
+        return kind if kind in names else names[0]
 
 
 def with_addresses(expression: Expression | None, addresses: Mapping[str, Sequence[str]]) -> Expression | None:
@@ -90,6 +108,20 @@ def with_addresses(expression: Expression | None, addresses: Mapping[str, Sequen
             return expression
 
 
+def hosts_of(expression: Expression | None) -> frozenset[str]:
+    """Hosts to which an expression restricts where an event was seen; empty when it restricts nothing."""
+    match expression:
+        case Condition(field="device.hostname", op=Operator.EQ, values=values):
+            return frozenset(str(value).upper() for value in values)
+        case All(of=parts):
+            return next((hosts for part in parts if (hosts := hosts_of(part))), frozenset())
+        case AnyOf(of=parts):
+            each = [hosts_of(part) for part in parts]
+            return frozenset().union(*each) if all(each) else frozenset()
+        case _:
+            return frozenset()
+
+
 def fits(hunt: Hunt, slots: Slots) -> bool:
     """Whether every required parameter has a value."""
     filled = slots.for_hunt(hunt)
@@ -111,12 +143,11 @@ def hunt_searches(
         by_class.setdefault(search.event_class, [])
         if bound is not None:
             by_class[search.event_class].append(bound)
-    hosts = frozenset(str(value).upper() for value in filled.get("host", ()))
     wanted = []
     for event_class, parts in by_class.items():
         joined = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts)) if parts else None
         where = with_addresses(joined, addresses or {})
-        wanted.append(Wanted(Search(event_class=event_class, where=where, window=window), hunt.id, hosts))
+        wanted.append(Wanted(Search(event_class=event_class, where=where, window=window), hunt.id, hosts_of(where)))
     return wanted
 
 
@@ -181,8 +212,10 @@ def neighbours(story: Story, window: Window) -> list[Wanted]:
     """What has to be looked at because of what was found: fixed rules, the same for any model."""
     entries = story.entries or story.anchors
     wanted: list[Wanted] = []
+    origins = {origin for entry in entries for origin in story.directory.sources(entry)}
+    origins |= {entry.host for entry in entries if story.directory.targets(entry)}
     for episode in episodes(entries, window):
-        wanted += _around(episode)
+        wanted += _around(episode, window, is_origin=episode.host in origins)
     wanted += _traces(entries, window)
     wanted += _writers(entries, window)
     wanted += _outside_addresses(entries, window)
@@ -192,7 +225,9 @@ def neighbours(story: Story, window: Window) -> list[Wanted]:
     return wanted
 
 
-def _around(episode: Episode) -> list[Wanted]:
+def _around(episode: Episode, window: Window, *, is_origin: bool) -> list[Wanted]:
+    start = max(episode.window.start - BEFORE_ORIGIN, window.start) if is_origin else episode.window.start
+    longer = Window(start=start, end=episode.window.end)
     host = Condition(field="device.hostname", values=(episode.host,))
     launch = Condition(field="activity", values=("Launch",))
     arrivals = AnyOf(
@@ -201,18 +236,15 @@ def _around(episode: Episode) -> list[Wanted]:
             Condition(field="status", values=("Failure",)),
         )
     )
+    logon = Condition(field="activity", values=("Logon",))
     spans = (
-        (EventClass.PROCESS, _all(host, launch)),
-        (EventClass.SERVICE, host),
-        (EventClass.AUTHENTICATION, _all(host, arrivals)),
+        (EventClass.PROCESS, _all(host, launch), longer),
+        (EventClass.SERVICE, host, episode.window),
+        (EventClass.AUTHENTICATION, _all(host, logon, arrivals), episode.window),
     )
     return [
-        Wanted(
-            Search(event_class=event_class, where=where, window=episode.window),
-            f"neighbours.{event_class.split('_')[0]}",
-            frozenset({episode.host}),
-        )
-        for event_class, where in spans
+        _for_host(event_class, where, span, event_class.split("_")[0], episode.host)
+        for event_class, where, span in spans
     ]
 
 
@@ -324,8 +356,8 @@ def _accounts(entries: Sequence[Happening], directory: Directory, window: Window
                     if name in ATTRIBUTES[event_class]
                 )
             )
-            quiet = Not(of=Condition(field="activity", values=("Logoff", "Special Privileges")))
-            where = _all(by_them, quiet) if event_class is EventClass.AUTHENTICATION else by_them
+            telling = Condition(field="activity", values=("Logon", "Service Ticket", "Explicit Credentials"))
+            where = _all(by_them, telling) if event_class is EventClass.AUTHENTICATION else by_them
             wanted.append(Wanted(Search(event_class=event_class, where=where, window=span), "neighbours.account"))
     if failing:
         span = _span(failing, timedelta(minutes=2), timedelta(minutes=2), window)

@@ -18,7 +18,7 @@ from ..tools.languages.window import parse_window
 from .plan import Wanted
 from .state import Scope
 
-INVENTORY_REACH = timedelta(days=45)
+INVENTORY_REACH = timedelta(days=29)
 """Inventory records are found by when they were last seen; a host silent for longer is not in the estate."""
 
 

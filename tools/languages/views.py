@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ...knowledge.errors import ContentError
 from .query import Language, Platform
-from .search import All, AnyOf, Condition, Expression, Not, Search
+from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, matches
 from .vocabulary import ATTRIBUTES, EventClass
 
 
@@ -131,6 +131,9 @@ def narrow(search: Search, view: View) -> tuple[Expression | bool | None, tuple[
     def reduce(expression: Expression) -> Expression | bool:
         match expression:
             case Condition(field=name):
+                settled = _settled(expression, view)
+                if settled is not None:
+                    return settled
                 if view.carries(name):
                     return expression
                 if name not in missing:
@@ -156,3 +159,16 @@ def narrow(search: Search, view: View) -> tuple[Expression | bool | None, tuple[
         return None, ()
     whole = reduce(search.where)
     return (None if whole is True else whole), tuple(missing)
+
+
+def _settled(condition: Condition, view: View) -> bool | None:
+    """The truth of a condition that is the same for all rows of a view; None where it depends on the row."""
+    name = condition.field
+    if name in view.attributes:
+        return None
+    if name in view.constants:
+        return matches(condition, view.constants)
+    if name == "activity" and view.activity and condition.op is Operator.EQ:
+        possible = {value.lower() for mapping in view.activity.values() for value in mapping.values()}
+        return None if any(str(value).lower() in possible for value in condition.values) else False
+    return None
