@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tracehound.evals.lab.clock import LabClock
-from tracehound.evals.lab.state import LabState
+from tracehound.evals.lab.state import LabState, Role
 from tracehound.evals.lab.telemetry import Telemetry
 from tracehound.evals.lab.transport import LabTransport
 from tracehound.evals.lab.wire import World
@@ -166,29 +166,26 @@ Headers = dict[str, str]
 
 
 @pytest.fixture
-def falcon_headers(world: World) -> Callable[[str], Headers]:
+def falcon_headers(world: World) -> Callable[..., Headers]:
     """Headers of a caller with the reading or the acting credential, without the detour over the token endpoint."""
 
-    def headers(role: str = "reading") -> Headers:
-        known = "acting" if role == "acting" else "reading"
-        return {"Authorization": f"Bearer {world.state.issue_token('falcon', known, '', 1e9)}"}
+    def headers(role: Role = "reading") -> Headers:
+        return {"Authorization": f"Bearer {world.state.issue_token('falcon', role, '', 1e9)}"}
 
     return headers
 
 
 @pytest.fixture
-def s1_headers(world: World) -> Callable[[str], Headers]:
-    def headers(role: str = "reading") -> Headers:
-        known = "acting" if role == "acting" else "reading"
-        return {"Authorization": f"ApiToken {world.state.credential('sentinelone', known).secret}"}
+def s1_headers(world: World) -> Callable[..., Headers]:
+    def headers(role: Role = "reading") -> Headers:
+        return {"Authorization": f"ApiToken {world.state.credential('sentinelone', role).secret}"}
 
     return headers
 
 
 @pytest.fixture
 def ms_headers(world: World) -> Callable[..., Headers]:
-    def headers(audience: str, role: str = "reading") -> Headers:
-        known = "acting" if role == "acting" else "reading"
-        return {"Authorization": f"Bearer {world.state.issue_token('microsoft', known, audience, 1e9)}"}
+    def headers(audience: str, role: Role = "reading") -> Headers:
+        return {"Authorization": f"Bearer {world.state.issue_token('microsoft', role, audience, 1e9)}"}
 
     return headers

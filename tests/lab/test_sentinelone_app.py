@@ -120,7 +120,7 @@ async def test_disconnect_is_affected_then_disconnecting_then_disconnected(
 async def test_an_empty_filter_means_everything_in_scope(
     http: httpx.AsyncClient, s1_headers: Headers, world: World
 ) -> None:
-    body = {"filter": {}, "data": {}}
+    body: dict[str, object] = {"filter": {}, "data": {}}
     answer = await http.post(f"{URL}/agents/actions/disconnect", json=body, headers=s1_headers("acting"))
     assert answer.json()["data"]["affected"] == 3
 
