@@ -348,6 +348,21 @@ def test_rows_that_a_superset_query_returned_and_the_search_dropped_are_no_findi
     assert not check(made, [claim], asked(rows=8, kept=8))[0].verified
 
 
+def test_an_absence_speaks_of_whom_the_query_asked() -> None:
+    made = world(6)
+    claim = next(claim for claim in made.claims if claim.predicate == "not found")
+    user = next(item for item in USERS if item in claim.text)
+    other = next(item for item in USERS if item != user and any(row.user == item for row in made.rows))
+
+    def asked(text: str) -> list[QueryRecord]:
+        return [item.model_copy(update={"text": text}) if item.id in claim.queries else item for item in made.queries]
+
+    assert check(made, [claim], asked(f'UserName = "{user.upper()}"'))[0].verified
+    assert check(made, [claim], asked("a query over every account"))[0].verified
+    made.rows[0] = made.rows[0].model_copy(update={"fields": made.rows[0].fields | {"user.name": user}})
+    assert not check(made, [claim], asked(f'UserName = "{other}"'))[0].verified
+
+
 def assessment(text: str, evidence: tuple[str, ...], **more: Any) -> Claim:
     return Claim(
         id="C1", kind="assessment", subject="", predicate="assessed", object="", evidence=evidence, text=text, **more

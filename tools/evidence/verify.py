@@ -65,16 +65,15 @@ class Record:
     """Difference of the clocks; events closer than this have no order."""
     _entities: dict[str, set[str]] = field(default_factory=dict)
 
-    def entities(self) -> set[str]:
-        """Hosts and accounts that the case's rows name, in lower case."""
-        if "all" not in self._entities:
-            found: set[str] = set()
+    def entities(self, kind: str) -> set[str]:
+        """Hosts or accounts that the case's rows name, in lower case."""
+        if not self._entities:
+            self._entities.update(host=set(), user=set())
             for item in self.evidence.values():
-                for kind, values in entity_values(item.fields).items():
-                    if kind in ("host", "user"):
-                        found |= {value.lower() for value in values if len(value) > 2}
-            self._entities["all"] = found
-        return self._entities["all"]
+                found = entity_values(item.fields)
+                for name, held in self._entities.items():
+                    held |= {value.lower() for value in found.get(name, ()) if len(value) > 2}
+        return self._entities[kind]
 
 
 def verify(
@@ -234,7 +233,7 @@ def _foreign(text: str, rows: Sequence[Evidence], record: Record, group: Group |
         moments = {stamp(row.time) for row in rows if row.time}
         if not held.has(match[0]) and match[0].replace("T", " ")[:19] + "Z" not in moments:
             return f"no cited row has the time {match[0]}"
-    entities = record.entities()
+    entities = record.entities("host") | record.entities("user")
     for match in _WORD.finditer(text):
         word = match[0].lower()
         if word in entities and not held.has(word):
@@ -280,6 +279,9 @@ def _bad_absence(claim: Claim, record: Record) -> str | None:
             return f"{query.id} returned rows"
         if not query.complete:
             return f"{query.id} is not complete: {query.incomplete_because or 'its coverage is not known'}"
+        stranger = _asked_of_others(claim.text, query, record)
+        if stranger:
+            return f"{query.id} did not ask about {stranger}"
     spans = [(_moment(text)) for text in _TIME.findall(claim.text)]
     window = record.window
     start = min([*spans, *([window.start] if window else [])], default=None)
@@ -297,6 +299,17 @@ def _bad_absence(claim: Claim, record: Record) -> str | None:
     if mentioned - platforms:
         return f"no cited query asked {', '.join(sorted(mentioned - platforms))}"
     return None
+
+
+def _asked_of_others(text: str, query: QueryRecord, record: Record) -> str | None:
+    """A host, account or address that a claim names while the query names others of the kind, and not this one."""
+    words, asked = ({match[0].lower() for match in _WORD.finditer(part)} for part in (text, query.text))
+    for kind in ("host", "user"):
+        named, held = words & record.entities(kind), asked & record.entities(kind)
+        if held and named - held:
+            return min(named - held)
+    named, held = set(_IP.findall(text)), set(_IP.findall(query.text))
+    return min(named - held) if held and named - held else None
 
 
 def _moment(text: str) -> datetime:
