@@ -12,7 +12,8 @@
     ## Triage questions
     ...
 
-The part before the first `##` is the section `Overview`.
+The part before the first `##` is the section `Overview`. A file of the SOC's own may leave the front matter out: its id is
+then made from the file name and its title is the first heading.
 """
 
 import re
@@ -34,7 +35,8 @@ _MAX_CHARACTERS = 100_000
 
 
 class _FrontMatter(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Event ids among the tags are numbers to YAML.
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     id: str = Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=80)
     title: str = Field(min_length=3, max_length=120)
@@ -85,12 +87,15 @@ def read_runbook(text: str, source: str, *, own: bool = False) -> Runbook:
     if len(text) > _MAX_CHARACTERS:
         raise ContentError(source, None, f"a runbook has at most {_MAX_CHARACTERS:,} characters; split it")
     lines = text.removeprefix("\ufeff").splitlines()
-    if not lines or lines[0].strip() != _FENCE:
+    if lines and lines[0].strip() == _FENCE:
+        end = next((number for number, line in enumerate(lines[1:], 1) if line.strip() == _FENCE), None)
+        if end is None:
+            raise ContentError(source, 1, "the front matter is not closed by a line of `---`")
+        matter = _front_matter(lines[1:end], source)
+    elif own:
+        end, matter = -1, _from_heading(lines, source)
+    else:
         raise ContentError(source, 1, "a runbook starts with front matter between two lines of `---`")
-    end = next((number for number, line in enumerate(lines[1:], 1) if line.strip() == _FENCE), None)
-    if end is None:
-        raise ContentError(source, 1, "the front matter is not closed by a line of `---`")
-    matter = _front_matter(lines[1:end], source)
     sections = _sections(lines[end + 1 :])
     if not any(section.text for section in sections):
         raise ContentError(source, end + 2, "the runbook has no text below its front matter")
@@ -127,6 +132,14 @@ def _front_matter(lines: Sequence[str], source: str) -> _FrontMatter:
             line = _line_of("techniques", lines)
             raise ContentError(source, line, f"techniques: ATT&CK {attack.version()} has no {technique_id}")
     return matter
+
+
+def _from_heading(lines: Sequence[str], source: str) -> _FrontMatter:
+    heading = next((line[2:].strip(" #") for line in lines if line.startswith("# ")), "")
+    name = re.sub(r"[^a-z0-9]+", "-", Path(source).stem.lower()).strip("-")
+    if len(heading) < 3 or not name:
+        raise ContentError(source, 1, "a runbook has front matter, or a heading `# Title` that gives its title")
+    return _FrontMatter(id=name[:80].strip("-"), title=heading[:120], applies_to=("any",))
 
 
 def _line_of(key: str, lines: Sequence[str]) -> int:
