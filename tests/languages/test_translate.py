@@ -159,7 +159,7 @@ def test_direction_chooses_the_event() -> None:
     expression = both(HOST, where("connection.direction", "eq", "Inbound"), where("dst_endpoint.port", "eq", 445))
     found = asked(EventClass.NETWORK, expression)
     assert reason_of(found["falcon.network_outbound"]) == (
-        "every row of falcon.network_outbound has activity Open, connection.direction Outbound"
+        "every row of falcon.network_outbound has connection.direction Outbound"
     )
     assert text_of(found["falcon.network_inbound"]) == (
         r"#event_simpleName=NetworkReceiveAcceptIP4 AND ComputerName=/^ws-042(\.|$)/i AND LocalPort=445 | tail(1000)"

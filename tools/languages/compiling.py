@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ...knowledge.errors import QueryError
-from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, matches
+from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, conditions, matches
 from .views import Attribute, View, narrow
 
 N = TypeVar("N")
@@ -80,41 +80,24 @@ def carried(search: Search, view: View) -> Expression | None:
     """
     expression, missing = narrow(search, view)
     if expression is False:
-        raise NotCarriedError(f"{view.id} carries no {' and no '.join(missing)}")
+        raise NotCarriedError(_reason(search, view, missing))
     if search.aggregation is not None:
         asked = [*search.aggregation.by, *((search.aggregation.distinct,) if search.aggregation.distinct else ())]
         lacking = [name for name in asked if not view.carries(name)]
         if lacking:
-            raise NotCarriedError(f"{view.id} carries no {' and no '.join(lacking)}")
-    if expression is None or isinstance(expression, bool):
-        return None
-    settled = _settle(expression, view.constants)
-    if settled is False:
-        fixed = ", ".join(f"{name} {value}" for name, value in view.constants.items())
-        raise NotCarriedError(f"every row of {view.id} has {fixed}")
-    return None if settled is True else settled
+            raise NotCarriedError(_reason(search, view, lacking))
+    return None if isinstance(expression, bool) else expression
 
 
-def _settle(expression: Expression, constants: Mapping[str, str]) -> Expression | bool:
-    """Decide the conditions on constants."""
-    match expression:
-        case Condition(field=name):
-            return matches(expression, constants) if name in constants else expression
-        case Not(of=part):
-            inner = _settle(part, constants)
-            return (not inner) if isinstance(inner, bool) else Not(of=inner)
-        case All(of=parts):
-            settled = [_settle(part, constants) for part in parts]
-            if any(part is False for part in settled):
-                return False
-            rest = tuple(part for part in settled if not isinstance(part, bool))
-            return True if not rest else rest[0] if len(rest) == 1 else All(of=rest)
-        case AnyOf(of=parts):
-            settled = [_settle(part, constants) for part in parts]
-            if any(part is True for part in settled):
-                return True
-            rest = tuple(part for part in settled if not isinstance(part, bool))
-            return False if not rest else rest[0] if len(rest) == 1 else AnyOf(of=rest)
+def _reason(search: Search, view: View, missing: Sequence[str]) -> str:
+    if missing:
+        return f"{view.id} carries no {' and no '.join(missing)}"
+    named = {condition.field for condition in conditions(search.where)}
+    fixed = [f"{name} {value}" for name, value in view.constants.items() if name in named]
+    if fixed:
+        return f"every row of {view.id} has {', '.join(fixed)}"
+    asked = [str(value) for item in conditions(search.where) if item.field == "activity" for value in item.values]
+    return f"{view.id} never holds activity {', '.join(dict.fromkeys(asked))}"
 
 
 def condition_nodes(search: Search, view: View, builder: Builder[N]) -> Narrowed[N]:

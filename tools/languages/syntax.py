@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from ...knowledge.errors import QueryError
 from .query import Code, Diagnostic
@@ -100,9 +101,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     lowered = name.lower()
     if lowered in by_lower:
         return f"did you mean {by_lower[lowered]}?"
-    close = get_close_matches(lowered, by_lower, n=1, cutoff=0.7)
+    # Comparing letter by letter is slow, so only names that share the most pairs of letters are compared.
+    pairs = _pairs(lowered)
+    likely = sorted(by_lower, key=lambda item: len(pairs & _pairs(item)) / (len(item) + len(lowered)), reverse=True)
+    close = get_close_matches(lowered, likely[:8], n=1, cutoff=0.7)
     if close:
         return f"did you mean {by_lower[close[0]]}?"
     # A short name is often the tail of a longer one: hostname -> device.hostname, CommandLine -> ProcessCommandLine.
     tails = sorted((item for item in by_lower if len(lowered) >= 4 and item.endswith(lowered)), key=len)
     return f"did you mean {by_lower[tails[0]]}?" if tails else None
+
+
+@lru_cache(maxsize=4096)
+def _pairs(name: str) -> frozenset[str]:
+    return frozenset(name[at : at + 2] for at in range(len(name) - 1))

@@ -9,7 +9,7 @@ from ..query import Check, Code, Diagnostic, Language, Severity
 from ..syntax import QuerySyntaxError, did_you_mean
 from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind
 from .parser import parse
-from .schema import COLLECTIONS, MAX_TERMS, Property, known_in, lookup, tables
+from .schema import COLLECTIONS, MAX_TERMS, Property, every_property, known_in, lookup, tables
 
 _RANGES = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
 _WORDS = frozenset({Operator.MATCH, Operator.NOT_MATCH})
@@ -95,8 +95,8 @@ def _ambiguous(node: Node) -> Iterator[Diagnostic]:
 def _judge_anywhere(term: Term) -> list[Diagnostic]:
     collections = known_in(term.property)
     if not collections:
-        every = {name for table in tables().values() for name in table}
-        return [_unknown(term, "no endpoint is known to filter on", did_you_mean(term.property, every), "warning")]
+        hint = did_you_mean(term.property, every_property())
+        return [_unknown(term, "no endpoint is known to filter on", hint, "warning")]
     judged = [_judge(term, collection) for collection in collections]
     best = min(judged, key=lambda items: sum(2 if item.severity == "error" else 1 for item in items))
     return [replace(item, severity="warning") if item.severity == "error" else item for item in best]

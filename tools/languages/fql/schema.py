@@ -51,6 +51,12 @@ def tables() -> Mapping[str, Mapping[str, Property]]:
     }
 
 
+@cache
+def every_property() -> frozenset[str]:
+    """The properties of all collections."""
+    return frozenset(name for table in tables().values() for name in table)
+
+
 def lookup(collection: str, name: str) -> Property | None:
     """A property of a collection; `parent_details.*` stands for every property below it."""
     table = tables()[collection]

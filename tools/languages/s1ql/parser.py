@@ -142,9 +142,10 @@ def _string(text: str, start: int, escapes: bool) -> Token:
 class _Parser(TokenStream):
     def _word(self, *words: str) -> bool:
         """Take the next tokens when they are these words, in any case."""
-        following = self._tokens[self._at : self._at + len(words)]
-        if [(t.kind, t.text.lower()) for t in following] != [("word", word) for word in words]:
-            return False
+        for ahead, word in enumerate(words):
+            token = self._tokens[min(self._at + ahead, len(self._tokens) - 1)]
+            if token.kind != "word" or token.text.lower() != word:
+                return False
         self._at += len(words)
         return True
 
