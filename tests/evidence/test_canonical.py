@@ -128,6 +128,7 @@ def test_hostile_value_survives_the_case(
         case_id = case.id
     with Case.open(home, case_id, write=False) as case:
         read = case.evidence(kept.id)
+        assert read is not None
         assert read == kept
         assert same(original(read.raw), row)
         assert case.verify() == []

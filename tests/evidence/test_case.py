@@ -32,6 +32,7 @@ def filled(home: Path, run: Make, process_row: Make, window: Window) -> tuple[Pa
         record, rows = case.add_run(run([process_row(number) for number in range(5)]))
         case.add_run(run([process_row(9)]))
         claims = [claim_for(group, claim_id=f"C{n}") for n, group in enumerate(merge(case.events()), 1)]
+        assert rows[0].time is not None
         entry = TimelineEntry(time=rows[0].time, text=claims[0].text, evidence=(rows[0].id,), claim="C1")
         answer = Answer(
             case=case.id, question="what ran?", model="offline", estate="lab", window=record.window, route="search",

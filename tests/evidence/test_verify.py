@@ -55,12 +55,19 @@ class World:
         return item.id
 
     def say(
-        self, predicate: str, subject: str, obj: str, text: str, ids: list[str], moment: datetime | None, **more: Any
+        self,
+        predicate: str,
+        subject: str,
+        obj: str,
+        text: str,
+        ids: list[str],
+        moment: datetime | None,
+        queries: tuple[str, ...] = (),
     ) -> None:
         self.claims.append(
             Claim(
                 id=f"C{len(self.claims) + 1}", kind="observation", subject=subject, predicate=predicate, object=obj,
-                evidence=tuple(ids), text=text, time=moment, **({"techniques": ("T1059.001",)} | more),
+                evidence=tuple(ids), queries=queries, text=text, time=moment, techniques=("T1059.001",) if ids else (),
             )
         )  # fmt: skip
 
@@ -169,7 +176,7 @@ class World:
             )
         )  # fmt: skip
         text = f"no logon by {self.rng.choice(USERS)} in {platform} between {z(WINDOW.start)} and {z(WINDOW.end)}"
-        self.say("not found", "logon", platform, text, [], None, queries=(query,), techniques=())
+        self.say("not found", "logon", platform, text, [], None, queries=(query,))
 
 
 def world(seed: int) -> World:

@@ -74,10 +74,11 @@ def _retention(
 ) -> Iterable[Gap]:
     if window is None or now is None:
         return
-    for platform in sorted({query.platform for query in asked if query.status == "ok"} & days.keys()):
+    answered = [query for query in asked if query.status == "ok"]
+    for platform in sorted({query.platform for query in answered} & days.keys()):
         edge = now - timedelta(days=days[platform])
         if window.start < edge:
-            ids = tuple(query.id for query in asked if query.platform == platform)
+            ids = tuple(query.id for query in answered if query.platform == platform)
             kept = f"{edge:%Y-%m-%d %H:%M}Z"
             text = f"{platform} keeps raw events for {days[platform]} days: nothing before {kept} can be seen there"
             yield Gap(kind="retention", text=text, queries=ids)

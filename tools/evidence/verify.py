@@ -282,12 +282,11 @@ def _bad_absence(claim: Claim, record: Record) -> str | None:
         stranger = _asked_of_others(claim.text, query, record)
         if stranger:
             return f"{query.id} did not ask about {stranger}"
-    spans = [(_moment(text)) for text in _TIME.findall(claim.text)]
-    window = record.window
-    start = min([*spans, *([window.start] if window else [])], default=None)
-    end = max([*spans, *([window.end] if window else [])], default=None)
+    moments = [_moment(text) for text in _TIME.findall(claim.text)]
+    if record.window:
+        moments += [record.window.start, record.window.end]
     for query in queries:
-        if start and end and (query.window.start > start or query.window.end + CLOCK_SLACK < end):
+        if moments and (query.window.start > min(moments) or query.window.end + CLOCK_SLACK < max(moments)):
             return f"{query.id} does not cover the whole window"
     platforms = {query.platform for query in queries}
     named = {name.strip() for name in claim.object.split(",") if name.strip()}
