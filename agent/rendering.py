@@ -151,7 +151,7 @@ def query_line(query: QueryRecord) -> Text:
     """One query as it is run: platform, language, verdict, rows."""
     state = query.status if query.status != "ok" else f"{query.rows} rows" + ("" if query.complete else ", incomplete")
     line = text(f"{query.id} {query.platform} {query.language} ", "dim")
-    line.append_text(text(query.text, "dim"))
+    line.append_text(text(" ".join(query.text.split()), "dim"))
     line.append_text(text(f" → {state}", "dim"))
     return line
 

@@ -69,6 +69,7 @@ def focus(scope: Scope) -> Focus:
         findings=frozenset(scope.alerts),
         hunts=frozenset(scope.hunts),
         outbound=scope.outbound,
+        since=scope.window.start,
     )
 
 

@@ -26,7 +26,7 @@ from ..tools.languages.translate import raw_query, translate
 from ..tools.languages.vocabulary import EventClass
 from . import conclude, scoping
 from .calling import Action
-from .plan import BASELINE, Slots, Wanted, findings_about, fits, hunt_searches, neighbours
+from .plan import Slots, Wanted, baseline, findings_about, fits, hunt_searches, neighbours
 from .respond import response_graph
 from .routing import asks_outbound, route_of, speaks_of_an_estate
 from .state import Deps, QueryTask, RunNote, Scope, State, Task
@@ -188,12 +188,24 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     elif turn == 0:
         wanted += conclude.around_alert(scope, deps)
     else:
-        wanted += neighbours(conclude.story(scope, deps), _reach_window(scope, deps))
+        found = conclude.story(scope, deps)
+        await _meet(found.hosts, deps)
+        wanted += neighbours(found, _reach_window(scope, deps))
+        wanted += baseline(found, scope.window)
     planned = [*_tasks(wanted, scope, deps), *raw]
     planned = _within_budget(planned, deps)
     plan = [{"purpose": task["purpose"], "view": task.get("view", "raw")} for task in planned]
     deps.emit({"type": "plan", "turn": turn, "queries": plan})
     return Command(update={"planned": planned, "scope": scope, "turn": turn + 1}, goto="plan")
+
+
+async def _meet(hosts: tuple[str, ...], deps: Deps) -> None:
+    """Look up hosts that the story reached: which sensor watches them decides whom to ask next."""
+    known = sensors(list(deps.workspace.events.values()))
+    unknown = [host for host in hosts if host not in known and host not in deps.workspace.looked_up]
+    if unknown:
+        deps.workspace.looked_up.update(unknown)
+        await _ask([scoping.lookup(unknown, scoping.inventory_window(deps.now))], deps)
 
 
 def _reach_window(scope: Scope, deps: Deps) -> Window:
@@ -253,6 +265,8 @@ def _platforms(wanted: Wanted, scope: Scope, deps: Deps) -> frozenset[Platform]:
     if not covered or len(covered) < len(wanted.hosts):
         return connected
     near = {Platform(platform) for platforms in covered for platform in platforms}
+    if wanted.purpose.startswith(("neighbours.", "baseline.")):
+        return connected & near
     return connected & (near | {Platform.SENTINEL})
 
 
@@ -380,6 +394,3 @@ def build() -> StateGraph[State, Deps, State, State]:
 def compile_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[State, Deps, State, State]:
     """The investigation graph over a checkpointer; without one, approvals cannot be resumed through the graph."""
     return build().compile(checkpointer=checkpointer, name="investigate")
-
-
-__all__ = ["BASELINE", "build", "compile_graph"]

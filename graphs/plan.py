@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import WORKPLACES, Directory, Happening, is_public
@@ -201,11 +201,19 @@ def episodes(entries: Sequence[Happening], within: Window) -> list[Episode]:
     found = []
     for host, groups in spans.items():
         for group in groups:
-            start = max(group[0].time - BEFORE, within.start)
-            end = min(max(item.until for item in group) + AFTER, within.end)
+            # Whole hours, so that an episode that grows by minutes is not asked for again.
+            start = max(_floor(group[0].time - BEFORE), within.start)
+            end = min(_floor(max(item.until for item in group) + AFTER) + HOUR, within.end)
             if start < end:
                 found.append(Episode(host, Window(start=start, end=end)))
     return found
+
+
+HOUR = timedelta(hours=1)
+
+
+def _floor(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def neighbours(story: Story, window: Window) -> list[Wanted]:
@@ -324,6 +332,7 @@ def _arrivals(entries: Sequence[Happening], directory: Directory, window: Window
             if start >= end:
                 continue
             span = Window(start=start, end=end)
+            wanted += _knocks(entry.host, window)
             host = Condition(field="device.hostname", values=(origin,))
             launches = _all(host, Condition(field="activity", values=("Launch",)))
             wanted.append(_for_host(EventClass.PROCESS, launches, span, "origin", origin))
@@ -331,6 +340,36 @@ def _arrivals(entries: Sequence[Happening], directory: Directory, window: Window
             if targets:
                 towards = _all(host, Condition(field="dst_endpoint.ip", values=targets))
                 wanted.append(_for_host(EventClass.NETWORK, towards, span, "towards", origin))
+    return wanted
+
+
+def _knocks(target: str, window: Window) -> list[Wanted]:
+    """Who else connected to the target's administration ports: scanners, administrators, other hosts."""
+    where = _all(
+        Condition(field="device.hostname", values=(target,)),
+        Condition(field="connection.direction", values=("Inbound",)),
+        Condition(field="dst_endpoint.port", values=(22, 135, 445, 3389, 5985, 5986)),
+    )
+    return [_for_host(EventClass.NETWORK, where, window, "knocks", target)]
+
+
+def baseline(story: Story, window: Window) -> list[Wanted]:
+    """The remote logons of the fortnight before, for each host and account of the story: what is routine there."""
+    pairs: dict[str, set[str]] = {}
+    for entry in story.entries:
+        if entry.is_remote_logon and entry.user and not entry.user.endswith("$"):
+            pairs.setdefault(entry.host, set()).add(entry.user)
+    before = Window(start=window.start - BASELINE, end=window.start, phrase="the fortnight before")
+    wanted = []
+    for host, users in pairs.items():
+        where = _all(
+            Condition(field="device.hostname", values=(host,)),
+            Condition(field="activity", values=("Logon",)),
+            Condition(field="user.name", values=tuple(sorted(users))),
+            Condition(field="src_endpoint.ip", op=Operator.EXISTS),
+        )
+        search = Search(event_class=EventClass.AUTHENTICATION, where=where, window=before)
+        wanted.append(Wanted(search, "baseline.logons", frozenset({host}), widens=True))
     return wanted
 
 

@@ -18,7 +18,7 @@ from ..tools.evidence.normalise import Normaliser
 from ..tools.evidence.records import Answer, Evidence, QueryRecord
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.query import Platform, Query
-from ..tools.languages.search import Search, matches
+from ..tools.languages.search import Search, Window, matches
 from ..tools.languages.translate import Inapplicable, translate
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary, Label
@@ -42,6 +42,8 @@ class Workspace:
     asked: set[str] = field(default_factory=set)
     platforms: frozenset[Platform] | None = None
     """Only these platforms, when the analyst said so."""
+    looked_up: set[str] = field(default_factory=set)
+    """Hosts that the inventories were asked for."""
     skipped: int = 0
     """Planned queries that the budget left out."""
     model_calls: int = 0
@@ -53,11 +55,14 @@ class Workspace:
     draft: Any = None
     """The answer in the making (`conclude.Draft`)."""
     _planned: dict[str, Query] = field(default_factory=dict)
+    _covered: dict[str, list[tuple[Window, frozenset[Platform]]]] = field(default_factory=dict)
     _labels: dict[str, tuple[Label, ...]] = field(default_factory=dict)
 
     def compile(self, wanted: Wanted, platforms: frozenset[Platform]) -> list[Query]:
         """Checked queries for a search, without those asked before; remembers where it does not apply."""
         queries: list[Query] = []
+        if not self._is_new(wanted, platforms):
+            return queries
         for item in translate(wanted.search, platforms=platforms, hunt=wanted.purpose):
             if isinstance(item, Inapplicable):
                 self.inapplicable.setdefault(f"{item.platform}:{item.reason}", item)
@@ -66,6 +71,16 @@ class Workspace:
                 self._planned[view_key(item)] = item
                 queries.append(item)
         return queries
+
+    def _is_new(self, wanted: Wanted, platforms: frozenset[Platform]) -> bool:
+        """Whether the same was not already asked of these platforms for a window that holds this one."""
+        search = wanted.search
+        key = f"{search.event_class}:{search.where.model_dump_json() if search.where else ''}:{search.aggregation}"
+        for window, asked in self._covered.get(key, ()):
+            if window.start <= search.window.start and search.window.end <= window.end and platforms <= asked:
+                return False
+        self._covered.setdefault(key, []).append((search.window, platforms))
+        return True
 
     def planned(self, key: str) -> Query | None:
         """A query compiled in this process, by its key; after a restart it is compiled again."""

@@ -6,6 +6,7 @@ See docs/decisions/0005. Pure: happenings in, entries and rulings out; every inc
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from ..languages.vocabulary import EventClass
 from .story_facts import (
@@ -20,6 +21,7 @@ from .story_facts import (
     short_host,
 )
 from .story_links import MEDIUM, STRONG, Link, link
+from .story_links import REMOTE_PORTS as ADMIN_PORTS
 
 MAX_HOPS = 12
 MAX_ENTRIES = 120
@@ -41,6 +43,8 @@ class Focus:
     """Hunts whose behaviour is asked for."""
     outbound: bool = False
     """The question asks for what came from its hosts, not for what came to them."""
+    since: datetime | None = None
+    """Start of the question's window; what lies before was fetched as a baseline."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,48 @@ def assemble(happenings: Sequence[Happening], focus: Focus) -> Story:
     """
     timed = [item for item in happenings if any(event.time for event in item.events)]
     directory = Directory.from_happenings(timed)
-    links = link(timed, directory)
-    anchors = [item for item in timed if is_anchor(item, focus, directory)]
+    routine = routine_logons(timed, focus.since)
+    current = [item for item in timed if focus.since is None or item.until >= focus.since or _is_timeless(item)]
+    live = [item for item in current if logon_key(item) not in routine]
+    links = link(live, directory)
+    anchors = [item for item in live if is_anchor(item, focus, directory)]
     reached = reach((item.index for item in anchors), links, {item.index: item for item in timed})
-    chosen = select(timed, reached, links, {item.index for item in anchors})
+    chosen = select(live, reached, links, {item.index for item in anchors})
     return Story(
         entries=tuple(sorted(chosen, key=lambda item: (item.time, item.index)))[:MAX_ENTRIES],
-        ruled_out=rule_out(timed, reached, chosen, focus, directory),
+        ruled_out=rule_out(current, reached, chosen, focus, directory, routine),
         anchors=tuple(anchors),
         reached=frozenset(reached),
         links=tuple(links),
         directory=directory,
     )
+
+
+ROUTINE_DAYS = 3
+"""A logon of one account from one place that was seen on so many earlier days is how that account works."""
+
+LogonKey = tuple[str, str, frozenset[str]]
+
+
+def logon_key(item: Happening) -> LogonKey | None:
+    """Host, account and origin of a remote logon; None for anything else."""
+    return (item.host, item.user, item.source_ips) if item.is_remote_logon else None
+
+
+def routine_logons(happenings: Sequence[Happening], since: datetime | None) -> dict[LogonKey, int]:
+    """Remote logons that recur: the days before the window on which each was seen."""
+    days: dict[LogonKey, set[date]] = defaultdict(set)
+    if since is None:
+        return {}
+    for item in happenings:
+        key = logon_key(item)
+        if key is not None and item.time < since:
+            days[key].add(item.time.date())
+    return {key: len(found) for key, found in days.items() if len(found) >= ROUTINE_DAYS}
+
+
+def _is_timeless(item: Happening) -> bool:
+    return item.event_class in (EventClass.DEVICE, EventClass.VULNERABILITY, EventClass.FINDING)
 
 
 def is_anchor(item: Happening, focus: Focus, directory: Directory) -> bool:
@@ -268,6 +302,7 @@ def rule_out(
     chosen: Sequence[Happening],
     focus: Focus,
     directory: Directory,
+    routine: Mapping[LogonKey, int],
 ) -> tuple[Ruled, ...]:
     """Look-alikes: the same behaviour on the story's hosts or by its accounts, and not connected to it."""
     if not chosen:
@@ -278,41 +313,53 @@ def rule_out(
     users = {item.user for item in chosen if item.user} - {"system", "local service", "network service"}
     alike: dict[tuple[str, ...], list[Happening]] = defaultdict(list)
     for item in happenings:
-        if item.index in reached or item.signal < MEDIUM or _is_noise(item):
+        if item.index in reached or _is_noise(item) or not _resembles(item, behaviours):
             continue
-        if not any(label.hunt in behaviours for label in item.labels):
-            continue
-        if not (item.host in hosts or item.user in users or directory.targets(item) & hosts):
-            continue
-        came_from = min(directory.sources(item) | set(item.source_ips), default="")
-        alike[item.host, item.user, came_from, item.actor, item.process or item.text("service.name")].append(item)
+        if item.host in hosts or item.user in users or directory.targets(item) & hosts:
+            alike[_kind_of(item, users)].append(item)
     ruled = [
         Ruled(
-            happenings=tuple(sorted(found, key=lambda item: item.time)),
-            because=_difference(found, chosen),
-            recurring_days=len({item.time.date() for item in found}),
+            happenings=tuple(sorted(found, key=lambda item: (-item.signal, item.time))),
+            because=_difference(found, chosen, routine),
+            recurring_days=max((routine.get(key, 0) for item in found if (key := logon_key(item))), default=0),
         )
         for found in alike.values()
     ]
     return tuple(sorted(ruled, key=lambda item: item.happenings[0].time))[:MAX_RULED_OUT]
 
 
-def _difference(found: Sequence[Happening], story: Sequence[Happening]) -> str:
+def _resembles(item: Happening, behaviours: set[str]) -> bool:
+    if item.event_class is EventClass.NETWORK:
+        inbound = item.text("connection.direction") == "Inbound"
+        return inbound and bool(item.source_ips) and bool(item.values("dst_endpoint.port") & ADMIN_PORTS)
+    return item.signal >= MEDIUM and any(label.hunt in behaviours for label in item.labels)
+
+
+def _kind_of(item: Happening, users: set[str]) -> tuple[str, ...]:
+    """What is told in one line: each strong look-alike and each of the story's accounts apart, the rest together."""
+    came_from = min(item.source_ips, default="")
+    if item.event_class is EventClass.NETWORK:
+        return ("connection", item.host, came_from)
+    says = next((label.says for label in item.labels if label.signal in ("strong", "medium")), "")
+    if item.signal >= STRONG or (item.user in users and item.user):
+        return ("apart", item.user, came_from, says)
+    return ("together", item.host, says)
+
+
+def _difference(found: Sequence[Happening], story: Sequence[Happening], routine: Mapping[LogonKey, int]) -> str:
     sources = set().union(*(item.source_ips for item in found))
     story_sources = set().union(*(item.source_ips for item in story))
     users = {item.user for item in found if item.user}
     story_users = {item.user for item in story if item.user}
+    days = max((routine.get(key, 0) for item in found if (key := logon_key(item))), default=0)
     reasons = []
+    if days:
+        reasons.append(f"the same logon was seen on {days} earlier days")
     if sources and not sources & story_sources:
-        reasons.append(f"it came from {', '.join(sorted(sources))}")
+        reasons.append("it came from another address" if len(sources) > 1 else f"it came from {min(sources)}")
     if users and not users & story_users:
-        reasons.append(f"it ran as {', '.join(sorted(users))}")
-    days = {item.time.date() for item in found}
-    if len(days) > 1:
-        reasons.append(f"it was seen on {len(days)} days")
-    if not reasons:
-        reasons.append("no process, file, logon or connection ties it to the story")
-    return "; ".join(reasons)
+        reasons.append("it ran as other accounts" if len(users) > 1 else f"it ran as {min(users)}")
+    return "; ".join(reasons) or "no process, file, logon or connection ties it to the story"
 
 
 def focus_host(name: str) -> str:

@@ -104,10 +104,15 @@ def _file_links(happenings: Sequence[Happening]) -> Iterator[Link]:
         command = happening.text("process.cmd_line").lower()
         mentioned = {happening.process} | {base_name(token.strip("\"',;")) for token in command.split() if "." in token}
         for name in mentioned:
-            for write in written.get((happening.host, name), ()):
-                earlier = write.time <= happening.time + CLOCK_SLACK
-                if earlier and happening.time - write.time <= ORIGIN_REACH:
-                    yield Link(write.index, happening.index, "file")
+            for write in _last_writes(written.get((happening.host, name), ()), happening.time):
+                yield Link(write.index, happening.index, "file")
+
+
+def _last_writes(writes: Sequence[Happening], moment: datetime) -> list[Happening]:
+    """The writes that made a file what it was at a moment: an older one of the same name is another file."""
+    before = [write for write in writes if write.time <= moment + CLOCK_SLACK and moment - write.time <= ORIGIN_REACH]
+    last = max((write.time for write in before), default=moment)
+    return [write for write in before if last - write.time <= timedelta(minutes=1)]
 
 
 def _remote_links(happenings: Sequence[Happening], directory: Directory) -> Iterator[Link]:
