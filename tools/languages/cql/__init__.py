@@ -23,7 +23,8 @@ from .ast import (
 )
 from .check import check
 from .compile import compile_search
-from .parser import parse, to_text
+from .parser import parse
+from .printer import to_text
 
 __all__ = [
     "Always",

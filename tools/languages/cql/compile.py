@@ -34,7 +34,7 @@ from .ast import (
     Tail,
     Text,
 )
-from .parser import to_text
+from .printer import to_text
 from .schema import DEVICE_PATHS, EVENT
 
 _ORDER: dict[Ask, Comparator] = {Ask.GT: ">", Ask.GE: ">=", Ask.LT: "<", Ask.LE: "<="}
