@@ -363,14 +363,24 @@ def _summary(draft: Draft, deps: Deps) -> str:
             if absent
             else "Nothing that answers the question was found; see what is not known."
         )
-    claims = {claim.id: claim for claim in draft.claims}
-    strong = {item.events[0].evidence for item in draft.story.entries if item.signal >= 3}
-    key = [entry for entry in told if entry.evidence[0] in strong][:6] or told[:4]
     names = {item.id: item.alias for item in deps.workspace.evidence.values()}
-    steps = "; ".join(claiming.cited(claims[entry.claim].text, entry.evidence, names, limit=2) for entry in key)
+    steps = "; ".join(_steps(draft.story.entries, names)) or claiming.cited(
+        told[0].text, told[0].evidence, names, limit=2
+    )
     hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
     also = f" {ruled} look-alikes were ruled out." if ruled else ""
     return f"{lead}{len(told)} connected events on {hosts or 'no named host'}: {steps}.{also}"
+
+
+def _steps(entries: Iterable[Happening], names: dict[str, str]) -> list[str]:
+    """The strong behaviours in order, each once, with its host and one citation."""
+    found: dict[tuple[str, str], str] = {}
+    for item in entries:
+        label = _label(item)
+        if label is not None and label.signal == "strong" and (label.says, item.host) not in found:
+            cited = names.get(item.events[0].evidence, "")
+            found[label.says, item.host] = f"{label.says} on {item.host} [{cited}]"
+    return list(found.values())[:8]
 
 
 def verify(state: State, deps: Deps) -> None:

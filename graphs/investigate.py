@@ -189,7 +189,8 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
         wanted += conclude.around_alert(scope, deps)
     else:
         found = conclude.story(scope, deps)
-        await _meet(found.hosts, deps)
+        if await _meet(found.hosts, deps):
+            found = conclude.story(scope, deps)
         wanted += neighbours(found, _reach_window(scope, deps))
         wanted += baseline(found, scope.window)
     planned = [*_tasks(wanted, scope, deps), *raw]
@@ -199,13 +200,14 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     return Command(update={"planned": planned, "scope": scope, "turn": turn + 1}, goto="plan")
 
 
-async def _meet(hosts: tuple[str, ...], deps: Deps) -> None:
+async def _meet(hosts: tuple[str, ...], deps: Deps) -> bool:
     """Look up hosts that the story reached: which sensor watches them decides whom to ask next."""
     known = sensors(list(deps.workspace.events.values()))
     unknown = [host for host in hosts if host not in known and host not in deps.workspace.looked_up]
     if unknown:
         deps.workspace.looked_up.update(unknown)
         await _ask([scoping.lookup(unknown, scoping.inventory_window(deps.now))], deps)
+    return bool(unknown)
 
 
 def _reach_window(scope: Scope, deps: Deps) -> Window:

@@ -222,13 +222,14 @@ def neighbours(story: Story, window: Window) -> list[Wanted]:
     wanted: list[Wanted] = []
     origins = {origin for entry in entries for origin in story.directory.sources(entry)}
     origins |= {entry.host for entry in entries if story.directory.targets(entry)}
+    # The most telling first: the budget may end before the list does.
+    wanted += _traces(entries, window)
     for episode in episodes(entries, window):
         wanted += _around(episode, window, is_origin=episode.host in origins)
-    wanted += _traces(entries, window)
-    wanted += _writers(entries, window)
-    wanted += _outside_addresses(entries, window)
     wanted += _arrivals(entries, story.directory, window)
+    wanted += _writers(entries, window)
     wanted += _accounts(entries, story.directory, window)
+    wanted += _outside_addresses(entries, story.directory, window)
     wanted += _unknown_addresses(entries, story.directory, window)
     return wanted
 
@@ -306,12 +307,12 @@ def _writers(entries: Sequence[Happening], window: Window) -> list[Wanted]:
     return wanted
 
 
-def _outside_addresses(entries: Sequence[Happening], window: Window) -> list[Wanted]:
+def _outside_addresses(entries: Sequence[Happening], directory: Directory, window: Window) -> list[Wanted]:
     """Who else talked to the addresses outside that the story's processes talked to."""
     addresses: set[str] = set()
     for entry in entries:
         if entry.event_class is EventClass.NETWORK and entry.text("connection.direction") != "Inbound":
-            addresses |= {ip for ip in entry.destination_ips if is_public(ip) or entry.signal >= 2}
+            addresses |= {ip for ip in entry.destination_ips if ip not in directory.host_of}
     if not addresses:
         return []
     where = Condition(field="dst_endpoint.ip", values=tuple(sorted(addresses))[:40])

@@ -94,9 +94,9 @@ SERDE = JsonPlusSerializer(allowed_msgpack_modules=CHECKPOINT_TYPES)
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of one investigation (SECURITY: cost bounds)."""
+    """Limits of one investigation; docs/decisions/0007 says why these."""
 
-    queries: int = 60
+    queries: int = 90
     turns: int = 4
     query_seconds: float = 180.0
     input_tokens: int = 200_000

@@ -19,6 +19,10 @@ from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, ma
 from .vocabulary import ATTRIBUTES, EventClass
 
 
+LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C parser where PyYAML was built with it: a second at start-up otherwise."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -94,7 +98,7 @@ def all_views() -> tuple[View, ...]:
     for path in sorted(files("tracehound.tools.languages").joinpath("views").iterdir(), key=lambda p: p.name):
         if not path.name.endswith(".yaml"):
             continue
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
         for entry in content["views"]:
             shared = {
                 "platform": content["platform"],
