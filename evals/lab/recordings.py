@@ -132,7 +132,7 @@ def flat(fields: dict[str, Any]) -> Mapping[str, Any]:
     if isinstance(fields.get("winlog"), dict):
         log = fields["winlog"]
         return {
-            **{key: value for key, value in (log.get("event_data") or {}).items()},
+            **(log.get("event_data") or {}),
             "EventID": log.get("event_id"), "Channel": log.get("channel"), "Hostname": log.get("computer_name"),
             "SourceName": log.get("provider_name"), "TimeCreated": fields.get("@timestamp"),
             "Message": fields.get("message"),
@@ -145,15 +145,13 @@ def _from_xml_shape(event: dict[str, Any]) -> Mapping[str, Any]:
     data = event.get("EventData") or event.get("UserData") or {}
     if len(data) == 1 and isinstance(next(iter(data.values())), dict):
         data = next(iter(data.values()))
-    attributes = {
-        name: (system.get(name) or {}).get("#attributes") or {} for name in ("Provider", "TimeCreated", "Security")
-    }
-    execution = (system.get("Execution") or {}).get("#attributes") or {}
+    parts = ("Provider", "TimeCreated", "Security", "Execution")
+    attributes = {name: (system.get(name) or {}).get("#attributes") or {} for name in parts}
     number = system.get("EventID")
     return {
         **{key: value for key, value in data.items() if not key.startswith("#")},
         "EventID": number.get("#text") if isinstance(number, dict) else number, "Channel": system.get("Channel"),
         "Hostname": system.get("Computer"), "SourceName": attributes["Provider"].get("Name"),
         "TimeCreated": attributes["TimeCreated"].get("SystemTime"), "UserID": attributes["Security"].get("UserID"),
-        "ExecutionProcessID": execution.get("ProcessID"), "RecordNumber": system.get("EventRecordID"),
+        "ExecutionProcessID": attributes["Execution"].get("ProcessID"), "RecordNumber": system.get("EventRecordID"),
     }  # fmt: skip

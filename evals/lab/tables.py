@@ -25,7 +25,7 @@ MICROSOFT_TABLES = (
     "IdentityQueryEvents", "IdentityDirectoryEvents", "AlertInfo", "AlertEvidence", "SigninLogs",
     "AADNonInteractiveUserSignInLogs", "AuditLogs", "OfficeActivity", "CloudAppEvents", "EmailEvents",
     "EmailAttachmentInfo", "EmailUrlInfo", "EmailPostDeliveryEvents", "UrlClickEvents", "AzureActivity", "AWSCloudTrail",
-    "SecurityAlert", "SecurityIncident", "SecurityEvent", "Syslog", "CommonSecurityLog",
+    "SecurityAlert", "SecurityIncident", "SecurityEvent", "Event", "Syslog", "CommonSecurityLog",
 )  # fmt: skip
 
 _FALCON_EVENT = """
