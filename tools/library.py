@@ -158,7 +158,7 @@ def hunt_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def missing_attributes(search: HuntSearch) -> Mapping[Platform, tuple[str, ...]]:
-    """The platforms that cannot run a search, and the attributes they lack for it.
+    """The platforms that cannot run a search, and the attributes they lack for it (none: they lack the values).
 
     Optional parameters are left out, as in a run that does not fill them. A platform without the class is left out.
     """
@@ -231,11 +231,15 @@ def _faults(hunt: Hunt, known: set[str], runbooks: set[str]) -> Iterable[tuple[s
         carried = {view.platform for view in views_for(search.event_class)}
         lacking = missing_attributes(search)
         if carried <= set(lacking):
-            why = "; ".join(f"{name} lacks {', '.join(lacks)}" for name, lacks in lacking.items())
+            why = "; ".join(f"{name} {_lack(lacks)}" for name, lacks in lacking.items())
             yield search.id, f"{hunt.id}#{search.id}: no platform can run it: {why or search.event_class}", "error"
             continue
         for name, lacks in lacking.items():
-            yield search.id, f"{hunt.id}#{search.id}: {name} cannot run it, it lacks {', '.join(lacks)}", "note"
+            yield search.id, f"{hunt.id}#{search.id}: {name} cannot run it, it {_lack(lacks)}", "note"
+
+
+def _lack(attributes: Sequence[str]) -> str:
+    return f"lacks {', '.join(attributes)}" if attributes else "never reports such a value"
 
 
 @dataclass(frozen=True, slots=True)
