@@ -16,6 +16,9 @@ from .wire import World
 RETENTION_DAYS = 14
 """Days of raw events in a lab."""
 
+LONGEST_WINDOW = 61.0
+"""Seconds of the servers' time that pass before a new process calls: the rate windows of the one before are over."""
+
 Settings = Mapping[str, Mapping[str, str]]
 """Vendor to its settings, named as `TRACEHOUND_<VENDOR>_<SETTING>` in lower case."""
 
@@ -39,6 +42,7 @@ def estate_for(lab: LabFolder) -> Estate:
         StorageError: the lab's files cannot be opened.
     """
     world = open_world(lab)
+    world.clock.advance(LONGEST_WINDOW)
     return estate(
         EstateSettings.from_environment(environment(settings_of(world.state))),
         kind="lab",
