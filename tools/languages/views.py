@@ -18,7 +18,6 @@ from .query import Language, Platform
 from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, matches
 from .vocabulary import ATTRIBUTES, EventClass
 
-
 LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C parser where PyYAML was built with it: a second at start-up otherwise."""
 
