@@ -377,7 +377,8 @@ def _apps(scan: _Scanner) -> None:
 
 def _texts(scan: _Scanner) -> None:
     for match in scan.matches(patterns.QUOTED):
-        scan.names(match, "text", "text")
+        if re.search(r"\w", match["text"]):
+            scan.names(match, "text", "text")
 
 
 _RULES: tuple[Callable[[_Scanner], None], ...] = (

@@ -6,7 +6,7 @@ PROGRAM_SUFFIXES = (".exe", ".scr", ".com", ".pif", ".msi", ".bat", ".cmd")
 
 FILE_SUFFIXES = tuple(
     """exe dll sys scr pif msi bat cmd ps1 psm1 psd1 vbs vbe js jse wsf wsh hta lnk docm docx doc dotm xlsm xlsx
-    xls xlam xll pptm pptx ppt one rtf pdf csv txt log zip 7z rar tar gz tgz cab iso img vhd vhdx dmp mdmp evtx
+    xls xlam xll pptm pptx ppt one rtf pdf csv txt md log zip 7z rar tar gz tgz cab iso img vhd vhdx dmp mdmp evtx
     etl dat db sqlite bak tmp aspx asp ashx asmx php jsp jspx war jar class py sh pl rb so elf bin deb rpm apk
     dmg pkg app eml msg html htm xml json yaml yml ini conf cfg reg pem key pfx p12 crt cer kdbx ost pst png jpg
     jpeg gif bmp svg mp3 mp4 mov avi sql""".split()
