@@ -212,3 +212,26 @@ def test_clock_difference_is_the_median_of_what_both_saw() -> None:
 def test_fold_can_be_switched_off() -> None:
     events = [event(EventClass.DNS, 30 * number, query__hostname="x.example") for number in range(9)]
     assert len(merge(events, fold=False)) == 9
+
+
+def test_a_mail_campaign_folds_by_what_it_carried_and_how_it_fared() -> None:
+    def mail(number: int, action: str, file: str | None) -> list[Event]:
+        sender = {"email__uid": f"m{number}", "email__from": "a@x.example", "email__to": f"u{number}@corp.example"}
+        reports = [
+            event(
+                EventClass.EMAIL, 7 * number, Platform.SENTINEL, "EmailEvents", None, email__subject="Overdue",
+                email__delivery_action=action, **sender,
+            )
+        ]  # fmt: skip
+        if file:
+            collection = "EmailAttachmentInfo"
+            reports.append(
+                event(EventClass.EMAIL, 7 * number, Platform.SENTINEL, collection, None, file__name=file, **sender)
+            )
+        return reports
+
+    mails = [mail(number, "Delivered", "a.docm") for number in range(5)]
+    mails += [mail(number, "Delivered", None) for number in range(10, 20)]
+    mails += [mail(number, "Blocked", "a.docm") for number in range(30, 33)]
+    groups = merge([report for reports in mails for report in reports])
+    assert [(group.count, len(group.events)) for group in groups] == [(5, 10), (10, 10), (3, 6)]

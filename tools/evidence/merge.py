@@ -315,11 +315,20 @@ def _rhythm(event: Event) -> tuple[Key, timedelta] | None:
         case EventClass.API:
             names = ("api.operation", "api.service", "app.name", "resource.type")
             return (user, source, *(_word(event, name) for name in names)), timedelta(minutes=30)
-        case EventClass.EMAIL if event.get("email.subject"):
-            names = ("email.from", "email.subject", "email.delivery_action", "email.direction")
-            return tuple(_word(event, name) for name in names), timedelta(hours=2)
         case _:
             return None
+
+
+def _campaign(items: Sequence[Event]) -> tuple[Key, timedelta] | None:
+    """One sender's mails of one subject, with the same file or none, that fared alike; reports of a mail add up."""
+
+    def any_of(name: str) -> str:
+        return next((word for item in items if (word := _word(item, name))), "")
+
+    subject, file = any_of("email.subject"), any_of("file.name")
+    if not (subject or file):
+        return None
+    return (any_of("email.from"), subject, file, any_of("email.delivery_action")), timedelta(hours=2)
 
 
 def _network(address: str) -> str:
@@ -340,7 +349,7 @@ def _fold(happenings: Sequence[list[Event]]) -> list[Group]:
     runs: dict[Key, list[list[list[Event]]]] = defaultdict(list)
     groups: list[Group] = []
     for items in happenings:
-        rhythm = _rhythm(items[0])
+        rhythm = _campaign(items) if items[0].event_class is EventClass.EMAIL else _rhythm(items[0])
         if rhythm is None:
             groups.append(_group([items]))
             continue

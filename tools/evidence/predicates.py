@@ -167,16 +167,12 @@ def _predicate(event_class: EventClass | None, entry: Mapping[str, Any]) -> Pred
 
 
 def predicate_for(group: Group) -> Predicate:
-    """The first predicate that fits every event of a group; else that fits one and contradicts none that is known."""
+    """The first predicate that fits an event of a group, contradicts none, and has what its sentence needs."""
     same_class = [item for item in predicates() if item.event_class in (group.events[0].event_class, None)]
     values = Values(group.events)
     for item in same_class:
-        if all(item.fits(event) for event in group.events) and render(item.text, values) is not None:
-            return item
-    for item in same_class:
-        agreeing = [event for event in group.events if item.fits(event)]
-        silent = all(may_mean(item, event) for event in group.events)
-        if agreeing and silent and render(item.text, values) is not None:
+        fits = any(item.fits(event) for event in group.events)
+        if fits and all(may_mean(item, event) for event in group.events) and render(item.text, values) is not None:
             return item
     return same_class[-1]
 
