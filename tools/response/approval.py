@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ...knowledge.errors import TamperError
 from ..languages.query import Platform
-from .actions import UNDO, Action, read_action
+from .actions import UNDO, Action, digest, read_action
 from .clock import Deadline, Moment
 from .targets import TargetFacts
 
@@ -167,6 +167,11 @@ class Approval:
             return read_action(json.loads(self.request))
         except (ValueError, KeyError, TypeError) as error:
             raise TamperError(f"the stored request of {self.id} was edited and cannot be read: {error}") from error
+
+    @property
+    def intact(self) -> bool:
+        """Whether the stored bytes are still those that were hashed when it was proposed."""
+        return digest(self.request) == self.digest
 
     @property
     def status(self) -> str:

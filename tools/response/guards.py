@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..vendors.estate import DeviceState
-from .actions import BEFORE, digest
+from .actions import BEFORE
 from .approval import Approval, State
 from .approvers import Registry
 from .audit import canonical
@@ -119,7 +119,7 @@ def not_killed(at: Situation) -> Refusal | None:
 
 def hash_matches(at: Situation) -> Refusal | None:
     """The stored bytes are those that were approved."""
-    if digest(at.approval.request) == at.approval.digest:
+    if at.approval.intact:
         return None
     return Refusal("digest", "the stored request is not the one that was approved", State.SUPERSEDED)
 

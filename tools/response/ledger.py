@@ -263,6 +263,7 @@ class Ledger:
             raise NotPendingError(
                 f"{approval_id} cannot be undone: it is {done.status}, and only a verified action can"
             )
+        _require_intact(done)
         message = canonical({"domain": "tracehound.undo/1", "approval": done.id, "digest": done.digest})
         signature = approver.within(self.home).sign(message)
         entry = load_registry(self.home).find(approver.name)
@@ -400,6 +401,7 @@ class Ledger:
         now: Moment,
     ) -> str:
         """The directory identity behind a valid and allowed signature."""
+        _require_intact(approval)
         entry = self._registry(db).find(approver)
         if entry is None or not entry.verifies(decision_message(approval, verdict, signed_at), signature):
             raise DeniedError(f"the signature of {approver} does not fit {approval.id} or is by no registered key")
@@ -517,6 +519,8 @@ class Ledger:
 
     def _lost(self, db: sqlite3.Connection, approval_id: str) -> Approval | None:
         approval = self._load(db, approval_id)
+        if not approval.intact:
+            return None  # its bytes name another host now; only a person can say what became of the right one
         if approval.state is State.UNKNOWN:
             return approval
         if approval.lease and not approval.lease.until.passed(self.clock()):
@@ -652,6 +656,11 @@ def _recorded(approval: Approval) -> Decision:
     if approval.state is State.DENIED:
         return Decision("deny", "recorded", approval.why)
     return Decision("allow", "recorded", approval.status)
+
+
+def _require_intact(approval: Approval) -> None:
+    if not approval.intact:
+        raise TamperError(f"the stored request of {approval.id} was edited, so nothing may be decided about it")
 
 
 def _require_same_host(draft: Draft) -> None:
