@@ -187,7 +187,7 @@ def _without_obfuscation(text: str) -> tuple[str, list[str]]:
 
 
 def _carets(text: str) -> str:
-    return re.sub(r"\^(?=[^\s^])", "", text) if len(re.findall(r"\^[A-Za-z]", text)) >= 3 else text
+    return re.sub(r"\^(?=[^^])", "", text) if len(re.findall(r"\w\^", text)) >= 3 else text
 
 
 def _backticks(text: str) -> str:
