@@ -40,11 +40,12 @@ class Rule:
     technique: str
     tactic: str
     event_class: EventClass
+    activity: Test | None
     tests: tuple[Test, ...]
     count: Count | None = None
 
     def fits(self, attributes: Mapping[str, Any]) -> bool:
-        """Whether one observation meets every condition."""
+        """Whether an observation of the right activity meets every other condition."""
         return all(test(attributes) for test in self.tests)
 
 
@@ -70,7 +71,7 @@ class Detector:
 
     def look(self, seen: Observation) -> None:
         """Take in one observation."""
-        for rule in _by_class().get(seen.event_class, ()):
+        for rule in _candidates(seen.event_class, seen.attributes.get("activity")):
             if not rule.fits(seen.attributes):
                 continue
             if rule.count is None:
@@ -115,11 +116,13 @@ def rules() -> tuple[Rule, ...]:
 
 
 @cache
-def _by_class() -> Mapping[EventClass, tuple[Rule, ...]]:
-    found: dict[EventClass, tuple[Rule, ...]] = {}
-    for rule in rules():
-        found[rule.event_class] = (*found.get(rule.event_class, ()), rule)
-    return found
+def _candidates(event_class: EventClass, activity: str | None) -> tuple[Rule, ...]:
+    """Rules whose class and activity fit: few, so that most observations cost one look-up."""
+    return tuple(
+        rule
+        for rule in rules()
+        if rule.event_class is event_class and (rule.activity is None or rule.activity({"activity": activity}))
+    )
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
@@ -130,9 +133,11 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         tuple(counted["by"]),
         counted.get("distinct", ""),
     )
+    tests = {name: _test(name, value) for name, value in entry["when"].items()}
+    activity = next((tests.pop(name) for name in ("activity", "activity|startswith") if name in tests), None)
     return Rule(
         entry["id"], entry["title"], entry["severity"], entry["technique"], entry["tactic"], EventClass(entry["class"]),
-        tuple(_test(name, value) for name, value in entry["when"].items()), count,
+        activity, tuple(tests.values()), count,
     )  # fmt: skip
 
 

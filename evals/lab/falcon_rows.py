@@ -52,7 +52,7 @@ def _event(seen: Observation, name: str, fields: Mapping[str, Any]) -> dict[str,
         "UserName": seen.text("actor.user.name") or None,
     }
     row |= {key: str(value) for key, value in fields.items() if value not in (None, "")}
-    row["@id"] = digest("event", *sorted(map(str, row.items())))[:32]
+    row["@id"] = digest("event", row)[:32]
     return row
 
 

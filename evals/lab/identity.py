@@ -60,6 +60,7 @@ def sid(user: str) -> str:
     return f"S-1-5-21-1004336348-1177238915-682003330-{1100 + int(digest('sid', user.lower())[:4], 16) % 8000}"
 
 
+@lru_cache(maxsize=65536)
 def sha256_of(path: str) -> str:
     """The hash of a program: the same file name has the same content everywhere in a lab."""
     return digest("file", path.replace("/", "\\").rpartition("\\")[2].lower())

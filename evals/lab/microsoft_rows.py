@@ -41,7 +41,7 @@ def _stamped(seen: Observation, table: str, row: dict[str, Any], clock: str) -> 
         found["Type"] = table
     if "TenantId" in columns:
         found["TenantId"] = TENANT
-    mark = digest(table, *sorted(map(str, found.items())))
+    mark = digest(table, found)
     if "ReportId" in columns and "ReportId" not in found:
         found["ReportId"] = int(mark[:12], 16) if columns["ReportId"] == "BIGINT" else mark[:32]
     if "_ItemId" in columns:

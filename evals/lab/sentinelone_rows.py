@@ -61,7 +61,7 @@ def _event(seen: Observation, kind: str, group: str, fields: Mapping[str, Any]) 
     story = seen.text("actor.process.uid") or seen.text("process.uid")
     row["trueContext"] = digest("storyline", host, story)[:16].upper() if story else None
     row["srcProcStorylineId"] = row["trueContext"]
-    row["id"] = row["traceId"] = digest("s1-event", *sorted(map(str, row.items())))[:24]
+    row["id"] = row["traceId"] = digest("s1-event", row)[:24]
     return row
 
 

@@ -69,19 +69,20 @@ def _spool(folder: Path, rows: Iterable[tuple[str, Row]]) -> dict[str, int]:
             if table not in files:
                 files[table] = stack.enter_context((folder / f"{table}.jsonl").open("w", encoding="utf-8"))
                 counts[table] = 0
-            columns = known[table]
-            wrong = [name for name in row if name not in columns]
-            if wrong:
-                raise KeyError(f"table {table} has no column {', '.join(wrong)}")
-            files[table].write(json.dumps({name: _plain(value) for name, value in row.items()}) + "\n")
+            if wrong := row.keys() - known[table].keys():
+                raise KeyError(f"table {table} has no column {', '.join(sorted(wrong))}")
+            files[table].write(_JSON.encode(row) + "\n")
             counts[table] += 1
     return counts
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat(sep=" ")
-    return value
+    raise TypeError(f"a row cannot hold {value!r}")
+
+
+_JSON = json.JSONEncoder(default=_plain)
 
 
 def _load(path: Path, folder: Path, counts: Mapping[str, int], meta: Mapping[str, Any]) -> None:

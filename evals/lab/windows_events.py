@@ -8,6 +8,7 @@ in the Windows tables, which `importer` writes beside these.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ...tools.languages.vocabulary import LOGON_TYPES, EventClass
@@ -46,19 +47,25 @@ _COMMAND_LINE = re.compile(r"\bCommandLine=\s*(.*?)\s*(?:\r?\n\r?\n|\Z)", re.DOT
 
 def channel(fields: Fields) -> str:
     """Which log a record is of: sysmon, security, system, powershell, or another name in lower case."""
-    name = text(fields, "Channel").lower()
-    if "sysmon" in name:
+    return _channel(fields.get("Channel"))
+
+
+@lru_cache(maxsize=256)
+def _channel(name: object) -> str:
+    lower = str(name or "").strip().lower()
+    if "sysmon" in lower:
         return "sysmon"
-    return "powershell" if "powershell" in name else name
+    return "powershell" if "powershell" in lower else lower
 
 
 def event_id(fields: Fields) -> int:
     """The number of the event, 0 when it has none."""
-    number = fields.get("EventID")
-    try:
-        return int(number) if number is not None else 0
-    except (TypeError, ValueError):
-        return 0
+    return _event_id(fields.get("EventID"))
+
+
+@lru_cache(maxsize=4096)
+def _event_id(number: object) -> int:
+    return int(str(number)) if str(number).isdecimal() else 0
 
 
 def drifts(fields: Fields) -> bool:
@@ -82,8 +89,8 @@ def text(fields: Fields, *names: str) -> str:
         value = fields.get(name)
         if value is None:
             continue
-        found = str(value).strip()
-        if found and found not in ("-", "N/A"):
+        found = value.strip() if isinstance(value, str) else str(value)
+        if found and found != "-" and found != "N/A":
             return found
     return ""
 
