@@ -95,7 +95,7 @@ async def approve_proposal(
 
 def _estate_name(home: Path, case_id: str) -> str:
     """The lab's folder, as the case of a proposal noted it."""
-    with Case.open(home, case_id, writable=False) as case:
+    with Case.open(home, case_id, write=False) as case:
         noted = case.traffic("estate")
     return str(noted[-1].body["name"]) if noted else ""
 

@@ -77,7 +77,7 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
         deps.now,
         since=options.get("since"),
         until=options.get("until"),
-        case_window=_case_window(deps),
+        case_window=deps.workspace.case.window(),
         default_days=deps.budget.default_days,
     )
     named = list(entities.hosts)
@@ -90,12 +90,6 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
     if declined is None and state["route"] == "search":
         scope, declined = _oblige(question, scope, deps)
     return scope, declined
-
-
-def _case_window(deps: Deps) -> Window | None:
-    """The window of the case's last question."""
-    asked = [entry.body["window"] for entry in deps.workspace.case.questions() if entry.body["window"]]
-    return Window.model_validate(asked[-1]) if asked else None
 
 
 async def _check_hosts(named: list[str], deps: Deps) -> dict[str, Any] | None:

@@ -106,7 +106,8 @@ def _device(host: str, deps: Deps) -> tuple[Evidence, Platform] | None:
 def _propose(
     action: str, item: Evidence, platform: Platform, reason: str, cited: tuple[str, ...], deps: Deps, *, requester: str
 ) -> Proposal | tuple[Proposal, str] | tuple[Any, str]:
-    tenant = next((str(item.raw[name]) for name in TENANT_FIELDS[platform] if item.raw.get(name)), "")
+    named = (str(item.raw[name]) for name in TENANT_FIELDS[platform] if item.raw.get(name))
+    tenant = next(named, deps.estate.tenants.get(platform, ""))
     facts = facts_from_event(item.fields, platform=platform, tenant=tenant, seen_in=(item.id,))
     proposal, decision = deps.desk.consider(
         action,

@@ -66,6 +66,7 @@ def estate(
         now=now,
         name=name or _tenants(settings),
         retention_days={Platform.DEFENDER: HUNTING_DAYS} if retention_days is None else retention_days,
+        tenants={Platform.DEFENDER: settings.microsoft.tenant_id} if settings.microsoft else {},
     )
     return replace(connected, retention_days=_of(connected.platforms, connected.retention_days))
 

@@ -116,6 +116,8 @@ class Estate:
     name: str = ""
     """What a banner says: the lab's folder, or the tenants."""
     retention_days: Mapping[Platform, int] = field(default_factory=dict)
+    tenants: Mapping[Platform, str] = field(default_factory=dict)
+    """Tenant ids that the settings name; elsewhere device records carry them."""
     acting: Callable[[], AbstractAsyncContextManager[Mapping[str, str]]] | None = None
     """Opens the environment of the executor process: addresses and acting credentials. None: nothing can be executed."""
 
