@@ -92,6 +92,15 @@ def test_several_sensors_and_a_burst_are_said_once(kept: Make) -> None:
     assert verify([claim], evidence, queries)[1].verified == 1
 
 
+def test_an_alert_nobody_judged_is_not_said_to_be_judged(kept: Make) -> None:
+    judged = ROWS["falcon.alerts"]["row"]
+    open_alert = {key: value for key, value in judged.items() if key != "resolution"} | {"composite_id": "cid:ind:2"}
+    events, evidence, queries = kept("falcon.alerts", [judged, open_alert])
+    found = [claims.claim_for(group) for group in merge(events)]
+    assert sorted("verdict given" in claim.text for claim in found) == [False, True]
+    assert verify(found, evidence, queries)[1].verified == 2
+
+
 def test_every_activity_of_the_vocabulary_has_a_predicate() -> None:
     covered: dict[EventClass, set[str]] = {}
     for item in predicates.predicates():

@@ -235,3 +235,15 @@ def test_a_mail_campaign_folds_by_what_it_carried_and_how_it_fared() -> None:
     mails += [mail(number, "Blocked", "a.docm") for number in range(30, 33)]
     groups = merge([report for reports in mails for report in reports])
     assert [(group.count, len(group.events)) for group in groups] == [(5, 10), (10, 10), (3, 6)]
+
+
+def test_a_spray_from_a_host_without_an_address_is_one_burst() -> None:
+    events = [
+        event(
+            EventClass.AUTHENTICATION, number, Platform.SENTINEL, "SecurityEvent", "DC-9", activity="Credential Validation",
+            status="Failure", user__name=f"u{number}", src_endpoint__hostname="PC-9",
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    (group,) = merge(events)
+    assert (group.kind, group.count) == ("burst", 6)

@@ -283,7 +283,8 @@ def _rhythm(event: Event) -> tuple[Key, timedelta] | None:
     source = _word(event, "src_endpoint.ip")
     match event.event_class:
         case EventClass.AUTHENTICATION if _word(event, "status") == "failure":
-            return (host, activity, "failure", _network(source) or user), timedelta(minutes=10)
+            origin = _network(source) or _word(event, "src_endpoint.hostname").partition(".")[0] or user
+            return (host, activity, "failure", origin), timedelta(minutes=10)
         case EventClass.AUTHENTICATION if activity in ("service ticket", "authentication ticket"):
             return (host, activity, user, source, _word(event, "ticket.encryption")), timedelta(minutes=2)
         case EventClass.AUTHENTICATION:
