@@ -1,14 +1,11 @@
 """The tree of a KQL query. Every node knows its place in the text: `start` and `end` are character offsets."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
-_node = dataclass(frozen=True, slots=True)
 
-
-@_node
+@dataclass(frozen=True, slots=True)
 class Node:
     """Any part of a query."""
 
@@ -19,7 +16,7 @@ class Node:
 # Expressions
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Literal(Node):
     """A constant; `type` is a KQL type name, `value` the Python value or the written text of a typed literal."""
 
@@ -27,35 +24,35 @@ class Literal(Node):
     value: Any
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Bag:
     """A property bag inside `dynamic(...)`."""
 
     pairs: tuple[tuple[str, Any], ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class DynamicLiteral(Node):
     """`dynamic(...)`: lists as tuples, property bags as `Bag`, typed literals as nodes, the rest as Python values."""
 
     value: Any
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Name(Node):
     """A bare or bracketed name: a column, a variable, a table or a function without parentheses."""
 
     name: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Star(Node):
     """`*`, or a pattern of names such as `Device*` or `*_CL`."""
 
     pattern: str = "*"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Member(Node):
     """`base.name` of a dynamic value, a column of a join side, or a step of a `cluster().database()` chain."""
 
@@ -63,7 +60,7 @@ class Member(Node):
     name: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class MemberCall(Node):
     """`base.function(...)`, as in `cluster("c").database("d")`."""
 
@@ -71,7 +68,7 @@ class MemberCall(Node):
     call: "Call"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Index(Node):
     """`base[index]`."""
 
@@ -79,7 +76,7 @@ class Index(Node):
     index: "Expr"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Named(Node):
     """`name = value`, or `(a, b) = value`."""
 
@@ -87,7 +84,7 @@ class Named(Node):
     value: "Expr"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Call(Node):
     """`name(arguments)`."""
 
@@ -95,7 +92,7 @@ class Call(Node):
     arguments: tuple["Expr", ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """A sign before a number."""
 
@@ -103,7 +100,7 @@ class Unary(Node):
     operand: "Expr"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Binary(Node):
     """Arithmetic, comparison or string operator."""
 
@@ -112,7 +109,7 @@ class Binary(Node):
     right: "Expr"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Logical(Node):
     """Parts joined by `and` or by `or`; a long chain stays flat."""
 
@@ -120,7 +117,7 @@ class Logical(Node):
     parts: tuple["Expr", ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class InList(Node):
     """`left in (...)`, `has_any (...)` and their kin; the items may be one tabular expression."""
 
@@ -129,7 +126,7 @@ class InList(Node):
     items: tuple["Expr", ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Between(Node):
     """`left between (low .. high)` or `!between`."""
 
@@ -139,14 +136,14 @@ class Between(Node):
     high: "Expr"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class TypeOf(Node):
     """`typeof(type)`."""
 
     type: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Ordered(Node):
     """An expression with `asc` or `desc` and `nulls first` or `nulls last`."""
 
@@ -161,7 +158,7 @@ Expr = Node
 # Tabular expressions
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Pipeline(Node):
     """A source and the operators behind it."""
 
@@ -169,7 +166,7 @@ class Pipeline(Node):
     operators: tuple["Operator", ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class ColumnDef(Node):
     """`name: type`."""
 
@@ -177,7 +174,7 @@ class ColumnDef(Node):
     type: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class DataTable(Node):
     """`datatable(columns)[values]`."""
 
@@ -185,7 +182,7 @@ class DataTable(Node):
     values: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class ExternalData(Node):
     """`externaldata(columns)[locations] with (...)`. Parsed so that policy can name it."""
 
@@ -193,19 +190,19 @@ class ExternalData(Node):
     locations: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Operator(Node):
     """A tabular operator; some also stand at the head of a pipeline."""
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Where(Operator):
     """`where predicate`, also written `filter`."""
 
     predicate: Expr
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Project(Operator):
     """`project` and its kin; `kind` is `project`, `project-away`, `project-keep`, `project-rename`, `project-reorder`."""
 
@@ -213,7 +210,7 @@ class Project(Operator):
     items: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Extend(Operator):
     """`extend` and `serialize`, which differ in order alone."""
 
@@ -221,7 +218,7 @@ class Extend(Operator):
     word: str = "extend"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Summarize(Operator):
     """`summarize aggregates by groups`."""
 
@@ -229,7 +226,7 @@ class Summarize(Operator):
     by: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Join(Operator):
     """`join` or `lookup`; `kind` as written, empty where it is left out."""
 
@@ -239,7 +236,7 @@ class Join(Operator):
     on: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Union(Operator):
     """`union`, as an operator or at the head."""
 
@@ -248,7 +245,7 @@ class Union(Operator):
     tables: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Expand(Node):
     """One expression of `mv-expand` or `mv-apply`, with the type it is read as."""
 
@@ -256,7 +253,7 @@ class Expand(Node):
     type: str | None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class MvExpand(Operator):
     """`mv-expand`; with `subquery` it is `mv-apply`."""
 
@@ -266,7 +263,7 @@ class MvExpand(Operator):
     subquery: tuple[Operator, ...] | None = None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class MakeSeries(Operator):
     """`make-series aggregates on axis from low to high step width by groups`; the defaults of gaps are left out."""
 
@@ -276,7 +273,7 @@ class MakeSeries(Operator):
     by: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Parse(Operator):
     """`parse` or `parse-where`: a pattern of texts, stars and the columns that it captures."""
 
@@ -286,7 +283,7 @@ class Parse(Operator):
     pattern: tuple[Literal | Star | ColumnDef, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class ParseKv(Operator):
     """`parse-kv`."""
 
@@ -294,7 +291,7 @@ class ParseKv(Operator):
     columns: tuple[ColumnDef, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Evaluate(Operator):
     """`evaluate plugin(...) : (schema)`."""
 
@@ -302,7 +299,7 @@ class Evaluate(Operator):
     columns: tuple[ColumnDef, ...] | None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Top(Operator):
     """`top count by key`."""
 
@@ -310,7 +307,7 @@ class Top(Operator):
     by: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class TopNestedPart(Node):
     """One level of `top-nested`."""
 
@@ -318,14 +315,14 @@ class TopNestedPart(Node):
     aggregate: Expr
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class TopNested(Operator):
     """`top-nested`."""
 
     parts: tuple[TopNestedPart, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class TopHitters(Operator):
     """`top-hitters count of key by weight`."""
 
@@ -334,14 +331,14 @@ class TopHitters(Operator):
     by: Expr | None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Sort(Operator):
     """`sort` or `order`."""
 
     by: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Take(Operator):
     """`take`, `limit` or `sample`."""
 
@@ -349,7 +346,7 @@ class Take(Operator):
     word: str = "take"
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class SampleDistinct(Operator):
     """`sample-distinct count of column`."""
 
@@ -357,52 +354,52 @@ class SampleDistinct(Operator):
     of: Expr
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Count(Operator):
     """`count`."""
 
     name: str | None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Distinct(Operator):
     """`distinct columns` or `distinct *`."""
 
     items: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Invoke(Operator):
     """`invoke function(...)`."""
 
     call: Call
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Render(Operator):
     """`render chart`: no effect on rows."""
 
     chart: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class GetSchema(Operator):
     """`getschema`."""
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class As(Operator):
     """`as name`."""
 
     name: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Consume(Operator):
     """`consume`."""
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Search(Operator):
     """`search in (tables) predicate`, at the head or in the pipe."""
 
@@ -410,7 +407,7 @@ class Search(Operator):
     predicate: Expr
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Find(Operator):
     """`find in (tables) where predicate project columns`."""
 
@@ -419,7 +416,7 @@ class Find(Operator):
     columns: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Range(Operator):
     """`range name from low to high step width`."""
 
@@ -429,14 +426,14 @@ class Range(Operator):
     step: Expr
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Print(Operator):
     """`print values`."""
 
     items: tuple[Expr, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Partition(Operator):
     """`partition by key (subquery)`."""
 
@@ -445,7 +442,7 @@ class Partition(Operator):
     source: Expr | None = None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Fork(Operator):
     """`fork` with its branches; `facet` too."""
 
@@ -453,14 +450,14 @@ class Fork(Operator):
     by: tuple[Expr, ...] = ()
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Scan(Operator):
     """`scan with (steps)`; its steps are not looked into, `columns` are what it declares."""
 
     columns: tuple[ColumnDef, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Reduce(Operator):
     """`reduce by key`."""
 
@@ -470,7 +467,7 @@ class Reduce(Operator):
 # Statements
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Parameter(Node):
     """Of a function: `name: type = default`; `columns` where it takes a table, `()` being any table."""
 
@@ -480,7 +477,7 @@ class Parameter(Node):
     default: Expr | None = None
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Function(Node):
     """`(parameters) { statements }`."""
 
@@ -488,12 +485,12 @@ class Function(Node):
     body: tuple["Statement", ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Statement(Node):
     """One of the statements between semicolons."""
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Let(Statement):
     """`let name = value`."""
 
@@ -501,35 +498,35 @@ class Let(Statement):
     value: Node
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class ExpressionStatement(Statement):
     """The statement that yields rows."""
 
     value: Expr
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class SetStatement(Statement):
     """`set option = value`."""
 
     name: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Declare(Statement):
     """`declare query_parameters (...)`."""
 
     parameters: tuple[Parameter, ...]
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class OtherStatement(Statement):
     """`alias`, `restrict` or `pattern`: read over, and refused by policy."""
 
     keyword: str
 
 
-@_node
+@dataclass(frozen=True, slots=True)
 class Query(Node):
     """A whole text. `command` holds the first word of a control command (`.show`), which is never read further."""
 
@@ -537,14 +534,9 @@ class Query(Node):
     command: str | None = None
 
 
-@cache
-def _parts(kind: type[Node]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in ("start", "end"))
-
-
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly inside a node, in the order of its fields."""
-    for name in _parts(type(node)):
+    for name in type(node).__slots__:  # the class's own fields: without its place
         value = getattr(node, name)
         if isinstance(value, Node):
             yield value

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 from ..query import Diagnostic
-from ..syntax import did_you_mean
 from . import ast
 from .rows import DYNAMIC, UNKNOWN, Row, aggregate_name, fresh, implied_name, joined, united
 from .scalars import ScalarBinder, Scope, UserFunction, Value, fits, result_type
@@ -14,6 +13,8 @@ _LEFT_ONLY = frozenset({"leftanti", "anti", "leftantisemi", "leftsemi", "semi"})
 _RIGHT_ONLY = frozenset({"rightanti", "rightantisemi", "rightsemi"})
 _JOIN_KINDS = _LEFT_ONLY | _RIGHT_ONLY | {"", "inner", "innerunique", "leftouter", "rightouter", "fullouter", "cross"}
 _CALL_DEPTH = 12
+_MOST_CALLS = 400
+"""Bodies of functions that one check follows; beyond it their values are taken as they come."""
 _REMOTE = frozenset({"cluster", "database", "workspace", "app", "resource", "adx", "arg", "external_table"})
 _SEARCH_COLUMNS = {"$table": "string"}
 
@@ -23,7 +24,7 @@ class Binder(ScalarBinder):
 
     def __init__(self, schema: Schema, functions: Mapping[str, ast.Function]) -> None:
         super().__init__(schema)
-        self._calls = 0
+        self._calls = self._applied = 0
         outer = self._scope
         for name, declaration in functions.items():
             outer.names[name] = UserFunction(declaration, outer)
@@ -63,7 +64,8 @@ class Binder(ScalarBinder):
 
     def _apply(self, function: UserFunction, arguments: dict[str, Value] | None) -> Value:
         """The value of a function's body. Without arguments: as it is declared, and only then is it reported on."""
-        if self._calls >= _CALL_DEPTH:
+        self._applied += 1
+        if self._calls >= _CALL_DEPTH or self._applied > _MOST_CALLS:
             return UNKNOWN
         outer, self._scope = self._scope, Scope(function.scope)
         self._calls += 1
@@ -199,7 +201,9 @@ class Binder(ScalarBinder):
 
     def _tables_like(self, node: ast.Node, pattern: str) -> Row:
         names = [name for name in self._schema if fnmatchcase(name, pattern)]
-        names += [name for name, value in self._scope.names.items() if isinstance(value, Row) and fnmatchcase(name, pattern)]
+        names += [
+            name for name, value in self._scope.names.items() if isinstance(value, Row) and fnmatchcase(name, pattern)
+        ]
         if not names:
             self._report("unknown_collection", f"no table is named like {pattern}", node)
             return Row(open=True)
@@ -288,10 +292,11 @@ class Binder(ScalarBinder):
         """Columns of type dynamic cannot be grouped by."""
         for item in items:
             value = item.value if isinstance(item, ast.Named) else item
-            if isinstance(value, ast.Name | ast.Member | ast.Index | ast.Call) and self._silently(value, row) in DYNAMIC:
-                self._report(
-                    "type_mismatch", "a dynamic value cannot be grouped by", value, "wrap it in tostring(...)"
-                )
+            if (
+                isinstance(value, ast.Name | ast.Member | ast.Index | ast.Call)
+                and self._silently(value, row) in DYNAMIC
+            ):
+                self._report("type_mismatch", "a dynamic value cannot be grouped by", value, "wrap it in tostring(...)")
 
     def _silently(self, node: ast.Node, row: Row) -> Value:
         self._quiet += 1
@@ -309,7 +314,14 @@ class Binder(ScalarBinder):
         open_row = onto.open
         for index, item in enumerate(items):
             names, value = (item.names, item.value) if isinstance(item, ast.Named) else ((), item)
-            if isinstance(value, ast.Call) and value.name in ("arg_max", "arg_min", "argmax", "argmin", "take_any", "any"):
+            if isinstance(value, ast.Call) and value.name in (
+                "arg_max",
+                "arg_min",
+                "argmax",
+                "argmin",
+                "take_any",
+                "any",
+            ):
                 open_row = self._picked(value, names, columns, row) or open_row
                 continue
             kind = self._aggregate(value, row)
@@ -383,14 +395,14 @@ class Binder(ScalarBinder):
 
     def _sort(self, node: ast.Sort | ast.Top, row: Row) -> Row:
         if isinstance(node, ast.Top):
-            self._scalar(node.count, None)
+            self._scalar(node.count, Row())
         for key in node.by:
             value = key.value if isinstance(key, ast.Ordered) else key
             self._scalar(value.value if isinstance(value, ast.Named) else value, row)
         return row
 
     def _take(self, node: ast.Take, row: Row) -> Row:
-        self._scalar(node.count, None)
+        self._scalar(node.count, Row())
         return row
 
     def _count(self, node: ast.Count, row: Row) -> Row:
@@ -420,7 +432,7 @@ class Binder(ScalarBinder):
 
     def _join(self, node: ast.Join, row: Row) -> Row:
         if node.kind not in _JOIN_KINDS:
-            self._report("bad_value", f"there is no join kind {node.kind}", node, did_you_mean(node.kind, _JOIN_KINDS))
+            self._report("bad_value", f"there is no join kind {node.kind}", node, self._meant(node.kind, _JOIN_KINDS))
         right = self._table(node.right)
         keys = [key for condition in node.on for key in self._join_keys(condition, row, right)]
         if node.kind in _LEFT_ONLY:
@@ -440,7 +452,7 @@ class Binder(ScalarBinder):
                             "unknown_column",
                             f"{condition.name} is not on both sides of the join",
                             condition,
-                            did_you_mean(condition.name, known),
+                            self._meant(condition.name, known),
                         )
                         break
                 self.fields[condition.name] = None
@@ -527,7 +539,7 @@ class Binder(ScalarBinder):
     def _evaluate(self, node: ast.Evaluate, row: Row) -> Row:
         name = node.call.name
         if name not in self._library.plugin:
-            known = did_you_mean(name, self._library.plugin)
+            known = self._meant(name, self._library.plugin)
             self._report("unknown_function", f"there is no plugin {name}", node.call, known)
             return Row(open=True)
         for argument in node.call.arguments:
@@ -591,16 +603,16 @@ class Binder(ScalarBinder):
         return Row({"source_": "string", **chosen.columns, "pack_": "dynamic"}, open=not node.columns)
 
     def _range(self, node: ast.Range, row: Row) -> Row:
-        kind = self._scalar(node.low, None)
-        self._scalar(node.high, None)
-        self._scalar(node.step, None)
+        kind = self._scalar(node.low, Row())
+        self._scalar(node.high, Row())
+        self._scalar(node.step, Row())
         return Row({node.name: kind})
 
     def _print(self, node: ast.Print, row: Row) -> Row:
         columns: dict[str, str] = {}
         for index, item in enumerate(node.items):
             name = item.names[0] if isinstance(item, ast.Named) else f"print_{index}"
-            columns[name] = self._scalar(item.value if isinstance(item, ast.Named) else item, None)
+            columns[name] = self._scalar(item.value if isinstance(item, ast.Named) else item, Row())
         return Row(columns)
 
     def _reduce(self, node: ast.Reduce, row: Row) -> Row:

@@ -9,10 +9,8 @@ from .binder import Binder
 from .functions import workspace_functions
 from .parser import parse
 from .policy import unbounded, writes
+from .scalars import MOST_FINDINGS
 from .schema import SURFACES, Schema, tables
-
-_MOST = 50
-"""Findings that a verdict lists."""
 
 
 def check(
@@ -67,7 +65,7 @@ def _checked(
         findings.insert(0, Diagnostic("unknown_collection", "error", f"there is no table {collection}", 0, 0, hint))
     ok = not any(item.severity == "error" for item in findings)
     open_table = unbounded(query, known)
-    listed = [*findings[:_MOST], *policy[:_MOST], *([open_table] if open_table else [])]
+    listed = [*findings, *policy[:MOST_FINDINGS], *([open_table] if open_table else [])]
     return Check(
         Language.KQL,
         ok,

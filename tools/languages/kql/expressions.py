@@ -7,10 +7,13 @@ from ..syntax import MAX_DEPTH, QuerySyntaxError
 from . import ast
 from .lexer import Token, string_value, tokens
 
+_TEXT_WORDS = """
+    has has_cs hasprefix hasprefix_cs hassuffix hassuffix_cs contains contains_cs containscs
+    startswith startswith_cs endswith endswith_cs
+"""
+_LIKE_WORDS = "like notlike likecs notlikecs"
 STRING_OPERATORS = frozenset(
-    "has !has has_cs !has_cs hasprefix !hasprefix hasprefix_cs !hasprefix_cs hassuffix !hassuffix hassuffix_cs "
-    "!hassuffix_cs contains !contains contains_cs !contains_cs containscs !containscs startswith !startswith "
-    "startswith_cs !startswith_cs endswith !endswith endswith_cs !endswith_cs like notlike likecs notlikecs".split()
+    [*_TEXT_WORDS.split(), *(f"!{word}" for word in _TEXT_WORDS.split()), *_LIKE_WORDS.split()]
 )
 LIST_OPERATORS = frozenset({"in", "in~", "!in", "!in~", "has_any", "has_all"})
 _EQUALITY = frozenset({"==", "!=", "<>", "=~", "!~"})
@@ -342,7 +345,9 @@ class ExpressionParser:
         ahead = 1
         while self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ",":
             ahead += 2
-        return self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ")" and self._peek(ahead + 2).text == "="
+        return (
+            self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ")" and self._peek(ahead + 2).text == "="
+        )
 
     def _named(self, read: Callable[[], ast.Node] | None = None) -> ast.Expr:
         """`expression` or `name = expression`."""
@@ -376,7 +381,9 @@ class ExpressionParser:
         if self._token.text == "[":
             return self._bracketed_name()
         start, pieces = self._token, [self._pattern_piece()]
-        while self._token.start == self._last_end() and (self._is("*") or (pieces[-1] == "*" and self._token.kind == "name")):
+        while self._token.start == self._last_end() and (
+            self._is("*") or (pieces[-1] == "*" and self._token.kind == "name")
+        ):
             pieces.append(self._pattern_piece())
         text, end = "".join(pieces), self._last_end()
         return ast.Star(start.start, end, text) if "*" in text else ast.Name(start.start, end, text)

@@ -18,12 +18,11 @@ class Token(NamedTuple):
     end: int
 
 
-HYPHENATED = (
-    "project-away project-by-names project-keep project-rename project-reorder mv-expand mv-apply make-series "
-    "make-graph parse-where parse-kv top-nested top-hitters sample-distinct graph-match graph-to-table "
-    "graph-shortest-paths graph-mark-components graph-merge partition-by assert-schema execute-and-cache"
-).split()
-
+_HYPHENATED = """
+    project-away project-by-names project-keep project-rename project-reorder mv-expand mv-apply make-series
+    make-graph parse-where parse-kv top-nested top-hitters sample-distinct graph-match graph-to-table
+    graph-shortest-paths graph-mark-components graph-merge partition-by assert-schema execute-and-cache
+"""
 _UNITS = (
     "microseconds|microsecond|micros|micro|milliseconds|millisecond|millis|milli|nanoseconds|nanosecond|nanos|nano|"
     "minutes|minute|seconds|second|ticks|tick|hours|hour|days|day|mins|min|secs|sec|hrs|hr|ms|d|h|m|s"
@@ -32,16 +31,16 @@ _TYPED = "datetime|date|timespan|time|guid|decimal|double|real|boolean|bool|int6
 
 _TOKEN = re.compile(
     rf"""
-    (?P<space>  (?:[\s\u200b\ufeff]+ | //[^\r\n]*)+ )
-  | (?P<literal> (?:{_TYPED})\s*\( \s* (?: "[^"\r\n]*" | '[^'\r\n]*' | [^()"'\r\n,|;]* ) \s* \) )
-  | (?P<string> [hH]?(?: @"(?:[^"\r\n]|"")*" | @'(?:[^'\r\n]|'')*'
-                       | "(?:[^"\\\r\n]|\\.)*" | '(?:[^'\\\r\n]|\\.)*' )
+    (?P<space>  (?:[\s\u200b\ufeff]++ | //[^\r\n]*+)++ )
+  | (?P<literal> (?:{_TYPED})\s*+\( \s*+ (?: "[^"\r\n]*+" | '[^'\r\n]*+' | [^()"'\r\n,|;]*+ ) \s*+ \) )
+  | (?P<string> [hH]?(?: @"(?:[^"\r\n]|"")*+" | @'(?:[^'\r\n]|'')*+'
+                       | "(?:[^"\\\r\n]|\\.)*+" | '(?:[^'\\\r\n]|\\.)*+' )
               | ```.*?``` | ~~~.*?~~~ )
   | (?P<timespan> \d+(?:\.\d+)?(?:{_UNITS})(?![A-Za-z0-9_]) )
   | (?P<number> 0[xX][0-9a-fA-F]+(?![A-Za-z0-9_])
               | \d+\.\d+(?:[eE][+-]?\d+)?(?![A-Za-z0-9_]) | \d+[eE][+-]?\d+(?![A-Za-z0-9_])
               | \d+\.(?![.\w]) | \d+(?![A-Za-z0-9_]) )
-  | (?P<keyword> (?:{"|".join(HYPHENATED)})(?![A-Za-z0-9_]) )
+  | (?P<keyword> (?:{"|".join(_HYPHENATED.split())})(?![A-Za-z0-9_]) )
   | (?P<name> [A-Za-z0-9_$][A-Za-z0-9_]* )
   | (?P<op> (?:=~|==|=>|!=|!~|<>|<=|>=|\.\.|![A-Za-z_]+~?) | [-+*/%<>=|,;:.()\[\]{{}}?@!] )
     """,
@@ -88,10 +87,10 @@ _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "a": "\a", "v"
 
 
 def string_value(token: Token) -> str:
-    """The text that a string token stands for.
+    r"""The text that a string token stands for.
 
     Raises:
-        QuerySyntaxError: an escape that the language does not know, such as `"\\d"` (write `@"\\d"`).
+        QuerySyntaxError: an escape that the language does not know, such as `"\d"` (write `@"\d"`).
     """
     text = token.text
     if text[:3] in ("```", "~~~"):

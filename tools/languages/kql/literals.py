@@ -57,9 +57,10 @@ def name(value: str) -> str:
     return value if plain else f"[{string(value)}]"
 
 
-_RESERVED = frozenset(
-    "and or not in between has contains startswith endswith matches like by on kind asc desc nulls with to of true "
-    "false let set where project extend summarize join union search find range print take limit top count sort order "
-    "distinct parse evaluate render as first last from step null dynamic typeof datetime timespan time date guid int "
-    "long real double decimal bool boolean string".split()
-)
+_WORDS = """
+    and or not in between has contains startswith endswith matches like by on kind asc desc nulls with to of true
+    false let set where project extend summarize join union search find range print take limit top count sort order
+    distinct parse evaluate render as first last from step null dynamic typeof datetime timespan time date guid int
+    long real double decimal bool boolean string
+"""
+_RESERVED = frozenset(_WORDS.split())

@@ -9,10 +9,11 @@ from .expressions import ExpressionParser
 from .lexer import Token
 
 _AFTER_A_NAME = frozenset({")", ",", ";", "|", ".", "==", "!=", "=~", "!~", "<", ">", "<=", ">=", "=", "[", ".."})
-_PARAMETERS = frozenset(
-    "kind flags isfuzzy withsource with_source bagexpansion with_itemindex hint threshold characters with_match_id "
-    "decodeblocks expandoutput datascope id access with_node_id cycles".split()
-)
+_PARAMETER_NAMES = """
+    kind flags isfuzzy withsource with_source bagexpansion with_itemindex hint threshold characters with_match_id
+    decodeblocks expandoutput datascope id access with_node_id cycles
+"""
+_PARAMETERS = frozenset(_PARAMETER_NAMES.split())
 
 
 class OperatorParser(ExpressionParser):
@@ -221,7 +222,9 @@ class OperatorParser(ExpressionParser):
     def _table(self) -> ast.Expr:
         """One table of a union: a name, a pattern, a call or a bracketed pipeline."""
         following = self._peek()
-        if self._is("*") or (self._token.kind == "name" and following.text == "*" and following.start == self._token.end):
+        if self._is("*") or (
+            self._token.kind == "name" and following.text == "*" and following.start == self._token.end
+        ):
             return self._name_pattern()
         return self._postfix(self._primary())
 
@@ -507,10 +510,8 @@ class OperatorParser(ExpressionParser):
 
     def _typed_column(self) -> ast.ColumnDef:
         start = self._token.start
-        if self._token.kind == "string":  # datatable accepts a quoted name
-            name = self._string().value
-        else:
-            name = self._name()
+        quoted = self._token.kind == "string"  # datatable accepts it
+        name = self._string().value if quoted else self._name()
         self._expect(":", f"and a type after {name}")
         kind = self._type_name()
         return ast.ColumnDef(start, self._last_end(), name, kind)

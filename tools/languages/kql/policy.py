@@ -44,10 +44,9 @@ def writes(
     while waiting:
         for node in ast.walk(waiting.pop()):
             yield from _judged(node, allowed_locations)
-            name = node.name if isinstance(node, ast.Call | ast.Name) else None
-            if name in functions and name not in seen:
-                seen.add(name)
-                waiting.append(functions[name])
+            if isinstance(node, ast.Call | ast.Name) and node.name in functions and node.name not in seen:
+                seen.add(node.name)
+                waiting.append(functions[node.name])
 
 
 def _judged(node: ast.Node, allowed_locations: Collection[str]) -> Iterator[Diagnostic]:
@@ -86,9 +85,12 @@ class _Bounds:
     def __init__(self, tables: frozenset[str]) -> None:
         self._tables = tables
         self._names: dict[str, Diagnostic | None] = {}
+        self._everything: Diagnostic | None = None
+        """Where every table is read: no bound behind it makes that cheap."""
 
     def first(self, query: ast.Query) -> Diagnostic | None:
-        return self._statements(query.statements)
+        found = self._statements(query.statements)
+        return self._everything or found
 
     def _statements(self, statements: tuple[ast.Statement, ...]) -> Diagnostic | None:
         found: Diagnostic | None = None
@@ -110,15 +112,19 @@ class _Bounds:
             case ast.Name(name=name):
                 if name in self._names:
                     return self._names[name]
-                return self._whole(f"{name} is read without a bound on its time", node) if name in self._tables else None
-            case ast.Star():
-                return self._whole("every table is read" if node.pattern == "*" else "tables are read whole", node)
+                return (
+                    self._whole(f"{name} is read without a bound on its time", node) if name in self._tables else None
+                )
+            case ast.Star(pattern="*"):
+                return self._all_tables("every table is read", node)
+            case ast.Star(pattern=pattern):
+                return self._whole(f"tables named {pattern} are read without a bound on their time", node)
             case ast.Pipeline(source=source, operators=operators):
                 return self._through(self._open(source), operators)
             case ast.Union(tables=tables):
                 return self._any(tables)
             case ast.Search(tables=tables) | ast.Find(tables=tables):
-                head = self._any(tables) if tables else self._whole("every table is searched", node)
+                head = self._any(tables) if tables else self._all_tables("every table is searched", node)
                 return None if head is None or _from_below(node.predicate) else head
             case ast.Call(name="toscalar" | "materialize" | "table", arguments=arguments):
                 return self._any(arguments)
@@ -170,6 +176,11 @@ class _Bounds:
 
     def _any(self, nodes: tuple[ast.Node, ...]) -> Diagnostic | None:
         return next((found for node in nodes if (found := self._open(node)) is not None), None)
+
+    def _all_tables(self, message: str, node: ast.Node) -> Diagnostic:
+        found = Diagnostic("unbounded", "warning", message, node.start, node.end, "name the tables")
+        self._everything = self._everything or found
+        return found
 
     def _whole(self, message: str, node: ast.Node) -> Diagnostic:
         return Diagnostic(

@@ -53,7 +53,9 @@ def _operator(node: ast.Operator) -> str:
         case ast.Distinct(items=items):
             return f"distinct {_list(items)}"
         case ast.Summarize(aggregates=aggregates, by=by):
-            return " ".join(["summarize", *([_list(aggregates)] if aggregates else []), *([f"by {_list(by)}"] if by else [])])
+            return " ".join(
+                ["summarize", *([_list(aggregates)] if aggregates else []), *([f"by {_list(by)}"] if by else [])]
+            )
         case ast.Sort(by=by):
             return f"order by {_list(by)}"
         case ast.Top(count=count, by=by):
@@ -63,7 +65,12 @@ def _operator(node: ast.Operator) -> str:
         case ast.Count(name=name):
             return f"count as {literals.name(name)}" if name else "count"
         case ast.Join(operator=word, kind=kind, right=right, on=on):
-            parts = [word, *([f"kind={kind}"] if kind else []), f"({to_text(right)})", *([f"on {_list(on)}"] if on else [])]
+            parts = [
+                word,
+                *([f"kind={kind}"] if kind else []),
+                f"({to_text(right)})",
+                *([f"on {_list(on)}"] if on else []),
+            ]
             return " ".join(parts)
         case ast.Union(kind=kind, with_source=source, tables=tables):
             head = ["union", *([f"kind={kind}"] if kind != "outer" else [])]
@@ -97,7 +104,9 @@ def _operator(node: ast.Operator) -> str:
 
 def _mv_expand(node: ast.MvExpand) -> str:
     index = f"with_itemindex={node.item_index} " if node.item_index else ""
-    items = ", ".join(_expression(item.value) + (f" to typeof({item.type})" if item.type else "") for item in node.items)
+    items = ", ".join(
+        _expression(item.value) + (f" to typeof({item.type})" if item.type else "") for item in node.items
+    )
     limit = f" limit {_expression(node.limit)}" if node.limit is not None else ""
     if node.subquery is None:
         return f"mv-expand {index}{items}{limit}"
@@ -203,7 +212,7 @@ def _literal(node: ast.Literal) -> str:
             return literals.string(text)
         case "bool", bool(value):
             return literals.boolean(value)
-        case ("long" | "int" | "real"), int(value) | float(value):
+        case (("long" | "int" | "real"), int(value) | float(value)):
             return literals.number(value)
         case "timespan", str(text) if text[:1].isdigit() and text[-1:].isalpha():
             return text

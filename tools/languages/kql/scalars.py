@@ -1,5 +1,6 @@
 """Types of scalar expressions, and what in them cannot be resolved or does not fit."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -45,6 +46,8 @@ class Scope:
         return set(self.names) | (self.parent.all_names() if self.parent else set())
 
 
+MOST_FINDINGS = 50
+"""Findings of each severity that are reported of one query."""
 _ORDERED = {"<", ">", "<=", ">="}
 _EQUAL = {"==", "!=", "<>", "=~", "!~"}
 _CLOSED_SCALARS = {"bool", "datetime", "guid", "string", "timespan"}
@@ -58,6 +61,7 @@ class ScalarBinder:
         self._library: Library = library()
         self._scope = Scope()
         self._quiet = 0
+        self._reported: Counter[Severity] = Counter()
         self.diagnostics: list[Diagnostic] = []
         self.collections: dict[str, None] = {}
         self.fields: dict[str, None] = {}
@@ -67,11 +71,17 @@ class ScalarBinder:
     def _report(
         self, code: Code, message: str, node: ast.Node, hint: str | None = None, severity: Severity = "error"
     ) -> None:
-        if self._quiet:
+        if self._quiet or self._reported[severity] >= MOST_FINDINGS:
             return
         finding = Diagnostic(code, severity, message, node.start, node.end, hint)
         if finding not in self.diagnostics:
+            self._reported[severity] += 1
             self.diagnostics.append(finding)
+
+    def _meant(self, name: str, known: Iterable[str]) -> str | None:
+        """A guess at what was meant, while anybody reads it: comparing names with all others takes its time."""
+        unread = self._quiet or self._reported["error"] >= MOST_FINDINGS
+        return None if unread else did_you_mean(name, known)
 
     # Entry points
 
@@ -109,10 +119,10 @@ class ScalarBinder:
             return UNKNOWN
         if row is None:
             known: Iterable[str] = {*self._schema, *self._scope.all_names()}
-            self._report("unknown_collection", f"there is no table {node.name}", node, did_you_mean(node.name, known))
+            self._report("unknown_collection", f"there is no table {node.name}", node, self._meant(node.name, known))
             return Row(open=True)
         known = {*row.columns, *self._scope.all_names()}
-        self._report("unknown_column", f"there is no column {node.name} here", node, did_you_mean(node.name, known))
+        self._report("unknown_column", f"there is no column {node.name} here", node, self._meant(node.name, known))
         return UNKNOWN
 
     # Operators
@@ -239,7 +249,7 @@ class ScalarBinder:
             self._report("unknown_function", f"{call.name} is an aggregate: use it in summarize", call)
             return
         known: Mapping[str, object] = {**self._library.scalar, **dict.fromkeys(self._scope.all_names())}
-        self._report("unknown_function", f"there is no function {call.name}", call, did_you_mean(call.name, known))
+        self._report("unknown_function", f"there is no function {call.name}", call, self._meant(call.name, known))
 
 
 def fits(found: str, wanted: frozenset[str]) -> bool:
@@ -247,8 +257,10 @@ def fits(found: str, wanted: frozenset[str]) -> bool:
     if "any" in wanted or found in wanted or found in (UNKNOWN, "any"):
         return True
     if found in NUMBERS:
-        return bool(wanted & {"real", "decimal"}) or (found == "int" and "long" in wanted) or (
-            found == "long" and "int" in wanted
+        return (
+            bool(wanted & {"real", "decimal"})
+            or (found == "int" and "long" in wanted)
+            or (found == "long" and "int" in wanted)
         )
     if found in ("array", "bag"):
         return "dynamic" in wanted

@@ -14,7 +14,7 @@ Schema = Mapping[str, Columns]
 """Table name to its columns."""
 
 SURFACES = ("defender", "sentinel")
-_TYPES = frozenset("bool datetime decimal dynamic guid int long real string timespan".split())
+_TYPES = {"bool", "datetime", "decimal", "dynamic", "guid", "int", "long", "real", "string", "timespan"}
 _SPELLINGS = {"boolean": "bool", "double": "real", "float": "real", "date": "datetime", "object": "dynamic"}
 _DOT_NET = {
     "System.String": "string",
@@ -104,7 +104,9 @@ def _exported(databases: list[Any]) -> dict[str, dict[str, str]]:
             for table in database["Tables"]
         }
     except (AttributeError, KeyError, TypeError) as exc:
-        raise UsageError("the schema's list must hold databases of Tables, their Columns, and each Name and Type") from exc
+        raise UsageError(
+            "the schema's list must hold databases of Tables, their Columns, and each Name and Type"
+        ) from exc
 
 
 def _type(table: str, name: str, kind: Any) -> str:
