@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -152,7 +152,7 @@ class Lab:
         from .folder import STATE
         from .state import LabState
 
-        return LabState(self.directory / STATE).journal()
+        return [asdict(entry) for entry in LabState(self.directory / STATE).journal()]
 
 
 def default_home() -> Path:
