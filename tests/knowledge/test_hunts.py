@@ -179,6 +179,11 @@ def test_ordinary_event_is_no_finding(sample: dict[str, Any]) -> None:
     assert [f"{item.hunt}#{item.search}" for item in labels if item.signal in ("strong", "medium")] == []
 
 
+def test_the_ipc_share_is_no_disk_share() -> None:
+    event = {"activity": "Open", "share.name": r"\\*\IPC$", "actor.user.name": "anna", "src_endpoint.ip": "10.1.1.5"}
+    assert [item.search for item in LIBRARY.label(event, EventClass.SMB)] == ["ipc-share"]
+
+
 def test_searches_that_need_a_parameter_label_nothing() -> None:
     event = {"activity": "Launch", "process.name": "notepad.exe"}
     assert not [item for item in LIBRARY.label(event, EventClass.PROCESS) if item.hunt.startswith("overview.")]
