@@ -247,3 +247,14 @@ def test_a_spray_from_a_host_without_an_address_is_one_burst() -> None:
     ]  # fmt: skip
     (group,) = merge(events)
     assert (group.kind, group.count) == ("burst", 6)
+
+
+def test_a_burst_folds_whichever_sensor_names_its_origin() -> None:
+    events = []
+    for number in range(6):
+        facts = {"activity": "Logon", "status": "Failure", "user__name": f"u{number}"}
+        events.append(event(EventClass.AUTHENTICATION, number, Platform.SENTINELONE, **facts))
+        facts["src_endpoint__hostname"] = "PC-9"
+        events.append(event(EventClass.AUTHENTICATION, number, Platform.SENTINEL, "SecurityEvent", **facts))
+    (group,) = merge(events)
+    assert (group.count, len(group.events)) == (6, 12)

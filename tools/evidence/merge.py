@@ -9,11 +9,11 @@ logons, beacons, tickets, downloads) are folded into one. Pure; no event is drop
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from statistics import median
-from typing import Literal
+from typing import Any, Literal
 
 from ..languages.vocabulary import EventClass
 from .event import Event
@@ -346,11 +346,24 @@ def _is_outside(address: str) -> bool:
     return ip_address(address).is_global or address.startswith(documentation)
 
 
+def _combined(reports: Sequence[Event]) -> Event:
+    """One event with what all reports of a happening carry; where they differ, the first one's word."""
+    if len(reports) == 1:
+        return reports[0]
+    fields: dict[str, Any] = {}
+    for report in reports:
+        for name, value in report.fields.items():
+            if value not in (None, "") and fields.get(name) in (None, ""):
+                fields[name] = value
+    user = next((report.user for report in reports if report.user), None)
+    return replace(reports[0], user=user, fields=fields)
+
+
 def _fold(happenings: Sequence[list[Event]]) -> list[Group]:
     runs: dict[Key, list[list[list[Event]]]] = defaultdict(list)
     groups: list[Group] = []
     for items in happenings:
-        rhythm = _campaign(items) if items[0].event_class is EventClass.EMAIL else _rhythm(items[0])
+        rhythm = _campaign(items) if items[0].event_class is EventClass.EMAIL else _rhythm(_combined(items))
         if rhythm is None:
             groups.append(_group([items]))
             continue
