@@ -11,6 +11,8 @@ from .telemetry import Telemetry
 from .wire import World
 
 STATE = "state.sqlite"
+_BETWEEN_RUNS = 60.0
+"""Seconds that pass in the lab between two processes, so that one does not inherit the other's rate windows."""
 
 
 class LabFolder(Protocol):
@@ -38,4 +40,6 @@ def open_world(lab: LabFolder, *, remote: bool = False, real_time: bool = False,
         raise StorageError(f"{lab.directory} holds no telemetry (*.duckdb); make the lab with `tracehound lab create`")
     telemetry = Telemetry(found[0])
     state = LabState(lab.directory / STATE)
+    if not real_time:
+        state.advance(_BETWEEN_RUNS)
     return World(telemetry, state, LabClock(state, lab.clock, real_time=real_time), remote, delay)

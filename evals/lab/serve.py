@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import json
+import os
 import signal
 import socket
 import sys
@@ -124,6 +125,8 @@ def _in_a_thread(server: uvicorn.Server, listener: socket.socket) -> Iterator[No
 
 def _listen(port: int) -> socket.socket:
     listener = socket.socket()
+    if os.name == "posix":  # elsewhere the option lets two processes share a port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
     except OSError as exc:

@@ -101,6 +101,14 @@ async def test_deep_visibilitys_minutes_take_no_time_and_lose_no_search_job(lab:
     await connected.aclose()
 
 
+async def test_the_next_process_does_not_inherit_a_rate_window(lab: Folder) -> None:
+    for _ in range(2):
+        connected = estate_for(lab)
+        found = await run(connected, QUERIES["s1ql"][0])
+        assert (found.status, found.coverage.retries) == ("ok", 0)
+        await connected.aclose()
+
+
 async def test_alerts_are_found_by_id(lab: Folder) -> None:
     connected = estate_for(lab)
     for platform, alert in ((Platform.FALCON, f"c1:ind:{1:032x}:1"), (Platform.SENTINELONE, "200000000000000001")):
