@@ -35,8 +35,12 @@ from .workspace import failed, run_query, sensors, view_key
 
 CANDIDATES = 8
 """Hunts that a model may choose from."""
-NEAR_ENOUGH = 0.012
-"""Retrieval score under which a hunt does not answer the question."""
+NEAR_ENOUGH = 0.19
+"""Retrieval score (0 to 1) under which a hunt does not answer the question; questions of other trades stay below."""
+
+
+SENSOR_ORDER = (Platform.DEFENDER, Platform.FALCON, Platform.SENTINELONE)
+"""Of a host's sensors at most two are asked about its neighbourhood, the quickest to answer first."""
 
 
 async def route(state: State, runtime: Runtime[Deps]) -> Command[Literal["scope", "explain", "runbooks"]]:
@@ -72,6 +76,8 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
     question = state["question"]
     known = deps.workspace.case.entities()
     entities = find_entities(question, known_hosts=known.get("host", ()), known_users=known.get("user", ()))
+    if state["route"] == "search" and not entities and not speaks_of_an_estate(question):
+        return scoping.nowhere(deps.now), _off_topic(question, deps)
     window, is_default = scoping.resolve_window(
         question,
         deps.now,
@@ -135,12 +141,15 @@ async def _scope_of_alert(scope: Scope, deps: Deps) -> tuple[Scope, dict[str, An
     return scope.model_copy(update=update), None
 
 
+def _off_topic(question: str, deps: Deps) -> dict[str, Any]:
+    nearest = tuple(candidate.hunt.id for candidate in near_hunts(question, scoping.nowhere(deps.now), deps)[:3])
+    return {"reason": "this is not a question about a security estate", "candidates": (), "nearest": nearest}
+
+
 def _oblige(question: str, scope: Scope, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
     candidates = near_hunts(question, scope, deps)
     nearest = tuple(candidate.hunt.id for candidate in candidates[:3])
     named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
-    if not named and not speaks_of_an_estate(question):
-        return scope, {"reason": "this is not a question about a security estate", "candidates": (), "nearest": nearest}
     best = max((candidate.score for candidate in candidates), default=0.0)
     if best < NEAR_ENOUGH and not named:
         return scope, {"reason": "no hunt of the library answers this", "candidates": (), "nearest": nearest}
@@ -262,7 +271,8 @@ def _platforms(wanted: Wanted, scope: Scope, deps: Deps) -> frozenset[Platform]:
         return connected
     near = {Platform(platform) for platforms in covered for platform in platforms}
     if wanted.purpose.startswith(("neighbours.", "baseline.")):
-        return connected & near
+        kept = [[platform for platform in SENSOR_ORDER if platform.value in platforms][:2] for platforms in covered]
+        return connected & {platform for platforms in kept for platform in platforms}
     return connected & (near | {Platform.SENTINEL})
 
 

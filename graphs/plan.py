@@ -1,7 +1,7 @@
 """Which searches a question obliges, and which follow from what was found. Pure; nothing here reads a vendor."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..tools.evidence.story import Story
@@ -231,7 +231,40 @@ def neighbours(story: Story, window: Window) -> list[Wanted]:
     wanted += _accounts(entries, story.directory, window)
     wanted += _outside_addresses(entries, story.directory, window)
     wanted += _unknown_addresses(entries, story.directory, window)
-    return wanted
+    return together(wanted)
+
+
+def together(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Searches that differ in nothing but the host become one: a story over four hosts costs one question, not four."""
+    merged: dict[str, Wanted] = {}
+    for item in wanted:
+        split = _host_and_rest(item.search.where)
+        if split is None:
+            merged[item.key] = item
+            continue
+        hosts, rest = split
+        search = item.search
+        key = f"{search.event_class}:{search.window.start}:{search.window.end}:{[part.model_dump_json() for part in rest]}"
+        earlier = merged.get(key)
+        if earlier is not None:
+            hosts = tuple(dict.fromkeys((*sorted(earlier.hosts), *hosts)))
+        where = _all(Condition(field="device.hostname", values=hosts), *rest)
+        merged[key] = replace(
+            item,
+            search=search.model_copy(update={"where": where}),
+            hosts=frozenset(str(host).upper() for host in hosts),
+        )
+    return list(merged.values())
+
+
+def _host_and_rest(where: Expression | None) -> tuple[tuple[Scalar, ...], tuple[Expression, ...]] | None:
+    match where:
+        case Condition(field="device.hostname", op=Operator.EQ, values=values):
+            return values, ()
+        case All(of=(Condition(field="device.hostname", op=Operator.EQ, values=values), *rest)):
+            return values, tuple(rest)
+        case _:
+            return None
 
 
 def _around(episode: Episode, window: Window, *, is_origin: bool) -> list[Wanted]:
@@ -263,23 +296,36 @@ def _traces(entries: Sequence[Happening], window: Window) -> list[Wanted]:
     for entry in entries:
         if entry.is_launch and entry.process and entry.process not in WORKPLACES:
             acting.setdefault(entry.host, []).append(entry)
-    wanted = []
-    for host, launches in acting.items():
-        names = tuple(sorted({launch.process for launch in launches}))[:40]
-        start = max(min(launch.time for launch in launches) - timedelta(minutes=5), window.start)
-        end = min(max(launch.time for launch in launches) + TRACES, window.end)
-        if start >= end:
-            continue
-        by_them = _all(
-            Condition(field="device.hostname", values=(host,)), Condition(field="actor.process.name", values=names)
-        )
-        span = Window(start=start, end=end)
-        wanted.append(_for_host(EventClass.NETWORK, by_them, span, "connections", host))
-        created = _all(by_them, Condition(field="activity", values=("Create",)))
-        wanted.append(_for_host(EventClass.FILE, created, span, "files", host))
-        opened = _all(by_them, Condition(field="activity", values=("Open",)))
-        wanted.append(_for_host(EventClass.PROCESS, opened, span, "handles", host))
-    return wanted
+    launches = [launch for found in acting.values() for launch in found]
+    if not launches:
+        return []
+    names = tuple(sorted({launch.process for launch in launches}))[:60]
+    start = max(_floor(min(launch.time for launch in launches) - timedelta(minutes=5)), window.start)
+    end = min(_floor(max(launch.time for launch in launches) + TRACES) + HOUR, window.end)
+    if start >= end:
+        return []
+    hosts = Condition(field="device.hostname", values=tuple(sorted(acting)))
+    by_them = Condition(field="actor.process.name", values=names)
+    span, where = Window(start=start, end=end), frozenset(acting)
+    created = Condition(field="activity", values=("Create",))
+    opened = Condition(field="activity", values=("Open",))
+    return [
+        Wanted(
+            Search(event_class=EventClass.NETWORK, where=_all(hosts, by_them), window=span),
+            "neighbours.connections",
+            where,
+        ),
+        Wanted(
+            Search(event_class=EventClass.FILE, where=_all(hosts, by_them, created), window=span),
+            "neighbours.files",
+            where,
+        ),
+        Wanted(
+            Search(event_class=EventClass.PROCESS, where=_all(hosts, by_them, opened), window=span),
+            "neighbours.handles",
+            where,
+        ),
+    ]
 
 
 def _for_host(event_class: EventClass, where: Expression | None, span: Window, what: str, host: str) -> Wanted:

@@ -68,6 +68,11 @@ def _moment(text: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def nowhere(now: datetime) -> Scope:
+    """The scope of what is no question: an empty one."""
+    return Scope(window=Window(start=now - timedelta(seconds=1), end=now))
+
+
 def inventory_window(now: datetime) -> Window:
     """The span in which a host must have been seen to be known."""
     return Window(start=now - INVENTORY_REACH, end=now + timedelta(minutes=1), phrase="inventory")
