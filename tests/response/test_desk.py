@@ -156,6 +156,26 @@ async def test_who_asked_by_name_cannot_approve(house: Any) -> None:
     assert (await house.desk.approve(wanted, Approver.open("second"), house.run)).status == "verified"
 
 
+async def test_one_person_with_two_keys_cannot_approve_what_they_asked_for(house: Any) -> None:
+    admin = Approver.open("admin", house.home)
+    add_approver(house.home, "twin", role="lead", identity="lead", scope="lab", admin=admin)
+    wanted = house.propose(requester="twin")
+    with pytest.raises(DeniedError, match="self-approval"):
+        await house.desk.approve(wanted, Approver.open("lead"), house.run)
+
+
+async def test_a_request_that_was_edited_is_neither_decided_nor_undone(house: Any) -> None:
+    waits, done = house.propose(device_id="d-6"), house.propose()
+    await house.desk.approve(done, Approver.open("lead"), house.run)
+    for edited in (waits, done):
+        request = house.desk.approval(edited).request.replace(b"PC-7", b"PC-8")
+        house.sql("update approvals set request = ? where id = ?", request, edited)
+    with pytest.raises(TamperError, match="was edited"):
+        await house.desk.approve(waits, Approver.open("lead"), house.run)
+    with pytest.raises(TamperError, match="was edited"):
+        house.desk.undo(done, Approver.open("lead"))
+
+
 async def test_admins_and_analysts_do_not_approve(house: Any) -> None:
     admin = Approver.open("admin", house.home)
     add_approver(house.home, "ana", role="analyst", scope="lab", admin=admin)

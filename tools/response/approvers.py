@@ -76,6 +76,11 @@ class Registry:
         """The entry of this name, revoked or not; the newest when a name was given anew."""
         return next((entry for entry in reversed(self.entries) if entry.name == name), None)
 
+    def identity_of(self, name: str) -> str:
+        """Who a name is in the directory; a name that is not registered stands for itself."""
+        entry = self.find(name)
+        return entry.identity if entry else name
+
     def message(self) -> bytes:
         """What the admin signs."""
         entries = [asdict(entry) for entry in self.entries]

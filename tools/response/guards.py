@@ -134,8 +134,9 @@ def signatures_hold(at: Situation) -> Refusal | None:
         message = decision_message(at.approval, "approve", item.signed_at)
         if entry is None or entry.identity != item.identity or not entry.verifies(message, item.signature):
             return Refusal("signature", f"the signature of {item.approver} does not fit this request", State.DENIED)
+        asked = at.registry.identity_of(at.approval.requester)
         request = Request(
-            "approve", at.approval.action.action, at.estate, at.approval.facts, at.approval.requester, entry,
+            "approve", at.approval.action.action, at.estate, at.approval.facts, asked, entry,
             KillState(Level.K0, at.kill.epoch), at.protected, is_undo=bool(at.approval.undo_of),
         )  # fmt: skip
         if not (decision := at.policy.decide(request)).allowed:

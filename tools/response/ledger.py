@@ -402,7 +402,8 @@ class Ledger:
     ) -> str:
         """The directory identity behind a valid and allowed signature."""
         _require_intact(approval)
-        entry = self._registry(db).find(approver)
+        registry = self._registry(db)
+        entry = registry.find(approver)
         if entry is None or not entry.verifies(decision_message(approval, verdict, signed_at), signature):
             raise DeniedError(f"the signature of {approver} does not fit {approval.id} or is by no registered key")
         if abs(now.wall - signed_at) > FRESH_SIGNATURE:
@@ -412,8 +413,8 @@ class Ledger:
             raise DeniedError(f"the kill switch moved since {approval.id} was proposed; propose it again")
         action = approval.action
         request = Request(
-            verdict, action.action, action.estate, approval.facts, approval.requester, entry, kill,
-            self._protected(), self._usage(db, approval, entry.identity, now), is_undo=bool(approval.undo_of),
+            verdict, action.action, action.estate, approval.facts, registry.identity_of(approval.requester), entry,
+            kill, self._protected(), self._usage(db, approval, entry.identity, now), is_undo=bool(approval.undo_of),
         )  # fmt: skip
         decision = Policy.load(self.home).decide(request)
         if not decision.allowed:
