@@ -26,18 +26,13 @@ from ..tools.languages.translate import raw_query, translate
 from ..tools.languages.vocabulary import EventClass
 from . import conclude, scoping
 from .calling import Action
-from .plan import Slots, Wanted, baseline, findings_about, fits, hunt_searches, neighbours
+from .matching import match_hunts, slots_of, why_declined
+from .plan import Wanted, baseline, findings_about, hunt_searches, neighbours
 from .respond import response_graph
-from .routing import asks_outbound, route_of, speaks_of_an_estate
+from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, RunNote, Scope, State, Task
 from .think import Candidate, search_from, situation, tools_for
 from .workspace import failed, run_query, sensors, view_key
-
-CANDIDATES = 8
-"""Hunts that a model may choose from."""
-NEAR_ENOUGH = 0.19
-"""Retrieval score (0 to 1) under which a hunt does not answer the question; questions of other trades stay below."""
-
 
 SENSOR_ORDER = (Platform.DEFENDER, Platform.FALCON, Platform.SENTINELONE)
 """Of a host's sensors at most two are asked about its neighbourhood, the quickest to answer first."""
@@ -148,25 +143,18 @@ def _off_topic(question: str, deps: Deps) -> dict[str, Any]:
 
 def _oblige(question: str, scope: Scope, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
     candidates = near_hunts(question, scope, deps)
+    reason = why_declined(question, scope, candidates)
+    if reason is None:
+        return scope, None
     nearest = tuple(candidate.hunt.id for candidate in candidates[:3])
-    named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
-    best = max((candidate.score for candidate in candidates), default=0.0)
-    if best < NEAR_ENOUGH and not named:
-        return scope, {"reason": "no hunt of the library answers this", "candidates": (), "nearest": nearest}
-    return scope, None
+    return scope, {"reason": reason, "candidates": (), "nearest": nearest}
 
 
 def near_hunts(question: str, scope: Scope, deps: Deps) -> list[Candidate]:
     """Hunts that come near the question, best first, with whether their required parameters are known."""
     if deps.search_text is None:
         return []
-    slots = _slots(scope)
-    scores: dict[str, float] = {}
-    for passage in deps.search_text(question, 3 * CANDIDATES):
-        if passage.kind == "hunt" and passage.id in deps.library.hunts:
-            scores[passage.id] = max(scores.get(passage.id, 0.0), passage.score)
-    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:CANDIDATES]
-    return [Candidate(hunt, score, fits(hunt, slots)) for hunt, score in ((deps.library.get(i), s) for i, s in ranked)]
+    return match_hunts(question, scope, deps.library, deps.search_text)
 
 
 async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]]:
@@ -231,11 +219,7 @@ async def _consult(state: State, candidates: list[Candidate], deps: Deps) -> tup
 
 
 def _searches(hunt: Hunt, scope: Scope, deps: Deps) -> list[Wanted]:
-    return hunt_searches(hunt, _slots(scope), scope.window, conclude.addresses(deps))
-
-
-def _slots(scope: Scope) -> Slots:
-    return Slots(dict(scope.slots), scope.outbound)
+    return hunt_searches(hunt, slots_of(scope), scope.window, conclude.addresses(deps))
 
 
 def _raw_task(action: Action, scope: Scope) -> Task:

@@ -1,0 +1,45 @@
+"""Which hunts come near a question, and whether there is a question at all. Pure but for the index that is passed in."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..tools.library import HuntLibrary
+from .plan import Slots, fits
+from .routing import speaks_of_an_estate
+from .state import Scope
+from .think import Candidate
+
+CANDIDATES = 8
+"""Hunts that a model may choose from."""
+NEAR_ENOUGH = 0.012
+"""Retrieval score under which a hunt does not answer the question."""
+
+SearchText = Callable[[str, int], list[Any]]
+"""Retrieval over hunts and runbooks: (query, k) to passages."""
+
+
+def slots_of(scope: Scope) -> Slots:
+    """What hunt parameters are filled from."""
+    return Slots(dict(scope.slots), scope.outbound)
+
+
+def match_hunts(question: str, scope: Scope, library: HuntLibrary, search_text: SearchText) -> list[Candidate]:
+    """Hunts that come near the question, best first, with whether their required parameters are known."""
+    slots = slots_of(scope)
+    scores: dict[str, float] = {}
+    for passage in search_text(question, 3 * CANDIDATES):
+        if passage.kind == "hunt" and passage.id in library.hunts:
+            scores[passage.id] = max(scores.get(passage.id, 0.0), passage.score)
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:CANDIDATES]
+    return [Candidate(hunt, score, fits(hunt, slots)) for hunt, score in ((library.get(i), s) for i, s in ranked)]
+
+
+def why_declined(question: str, scope: Scope, candidates: Sequence[Candidate]) -> str | None:
+    """Why the question cannot be answered, or None when it can."""
+    named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
+    if not named and not speaks_of_an_estate(question):
+        return "this is not a question about a security estate"
+    best = max((candidate.score for candidate in candidates), default=0.0)
+    if best < NEAR_ENOUGH and not named:
+        return "no hunt of the library answers this"
+    return None
