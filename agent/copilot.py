@@ -20,9 +20,9 @@ from ..graphs.state import GRAPH_VERSION, SERDE, Budget, Deps, State
 from ..graphs.workspace import Workspace
 from ..knowledge.errors import ConfigurationError, UsageError
 from ..tools.evidence.case import Case
-from ..tools.evidence.records import Answer, Proposal
+from ..tools.evidence.records import Answer
 from ..tools.languages.query import Platform
-from ..tools.response import Approver, Desk
+from ..tools.response import Approver, Desk, Outcome
 from ..tools.vendors.estate import Estate
 from .models import open_model
 from .settings import Settings, check_folder, require_question
@@ -213,7 +213,7 @@ class Copilot:
         question = f"{chosen.title} ({hunt_id}{': ' + shown if shown else ''})"
         return await self.ask(question, hunt=(hunt_id, values), **options)
 
-    async def approve(self, proposal_id: str, *, approver: Approver) -> Proposal:
+    async def approve(self, proposal_id: str, *, approver: Approver) -> Outcome:
         """Decide for one action, with a person's key; it is executed at once by the executor process."""
         from .decisions import decide
 

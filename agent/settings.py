@@ -171,7 +171,7 @@ def _from_keyring(name: str, value: str) -> str:
     found = keyring.get_password(service, entry)
     if found is None:
         raise ConfigurationError(f"{name} points to {value}, and the keyring has no such entry")
-    return found
+    return str(found)
 
 
 def check_folder(home: Path) -> Path:

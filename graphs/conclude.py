@@ -274,15 +274,11 @@ def _tell_absence(state: State, scope: Scope, draft: Draft, deps: Deps) -> None:
     titles = [deps.library.get(hunt).title for hunt in scope.hunts if hunt in deps.library.hunts]
     what = " or ".join(titles[:2]) or "suspicious activity"
     about = f" for {', '.join((*scope.hosts, *scope.users))}" if scope.hosts or scope.users else ""
-    looked = [
-        record
-        for record in deps.workspace.records.values()
-        if record.hunt in scope.hunts and record.status == "ok" and record.complete and record.rows == 0
-        and record.window.start <= scope.window.start and record.window.end >= scope.window.end
-    ]  # fmt: skip
-    if looked:
-        window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
-        draft.claims.append(claiming.absence(f"C{len(draft.claims) + 1}", f"{what}{about}", looked, window))
+    asked = [record for record in deps.workspace.records.values() if record.hunt in scope.hunts]
+    window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
+    # A hunt that brought rows, failed or was cut short anywhere supports no absence, however empty the rest is.
+    if asked and all(record.status == "ok" and record.complete and record.rows == 0 for record in asked):
+        draft.claims.append(claiming.absence(f"C{len(draft.claims) + 1}", f"{what}{about}", asked, window))
 
 
 def _tell_triage(scope: Scope, draft: Draft, deps: Deps) -> None:
@@ -359,7 +355,7 @@ def _summary(draft: Draft, deps: Deps) -> str:
     if not told:
         absent = [claim.text for claim in draft.claims if claim.predicate == claiming.NOT_FOUND]
         return lead + (
-            absent[0].capitalize() + "."
+            absent[0][:1].upper() + absent[0][1:] + "."
             if absent
             else "Nothing that answers the question was found; see what is not known."
         )
@@ -379,7 +375,8 @@ def _steps(entries: Iterable[Happening], names: dict[str, str]) -> list[str]:
         label = _label(item)
         if label is not None and label.signal == "strong" and (label.says, item.host) not in found:
             cited = names.get(item.events[0].evidence, "")
-            found[label.says, item.host] = f"{label.says} on {item.host} [{cited}]"
+            where = f" on {item.host}" if item.host else ""
+            found[label.says, item.host] = f"{label.says}{where} [{cited}]"
     return list(found.values())[:8]
 
 

@@ -132,7 +132,7 @@ def _priority(score: float, verdict: Verdict, severity: str) -> Priority:
     earned = "Critical" if score >= 0.8 else "High" if score >= 0.6 else "Medium" if score >= 0.35 else "Low"
     if verdict == "benign":
         earned = "Low"
-    return ORDER[max(ORDER.index(floor), ORDER.index(earned))]  # type: ignore[arg-type]
+    return ORDER[max(ORDER.index(floor), ORDER.index(earned))]
 
 
 def _ids(items: Sequence[Happening]) -> tuple[str, ...]:

@@ -112,6 +112,6 @@ def tables() -> Mapping[str, Mapping[str, str]]:
     schema = kql_schema.tables()
     for name in MICROSOFT_TABLES:
         # DuckDB ignores the case of names; where the joined surfaces write one column twice (Isp, ISP), the first stays.
-        first = {column.lower(): column for column in reversed(schema[name])}
+        first = {column.lower(): column for column in reversed(list(schema[name]))}
         found[name] = {column: _TYPES[kind] for column, kind in schema[name].items() if first[column.lower()] == column}
     return found
