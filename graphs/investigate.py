@@ -29,7 +29,7 @@ from .calling import Action
 from .matching import match_hunts, slots_of, why_declined
 from .plan import Wanted, baseline, findings_about, hunt_searches, neighbours
 from .respond import response_graph
-from .routing import asks_outbound, route_of
+from .routing import asks_outbound, route_of, speaks_of_an_estate
 from .state import Deps, QueryTask, RunNote, Scope, State, Task
 from .think import Candidate, search_from, situation, tools_for
 from .workspace import failed, run_query, sensors, view_key
