@@ -313,12 +313,12 @@ class LabState:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
+            whole = False
             try:
                 yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                whole = True
+            finally:
+                self._db.execute("COMMIT" if whole else "ROLLBACK")
 
     def _one(self, sql: str, *values: object) -> Any:
         with self._lock:
