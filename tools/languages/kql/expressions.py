@@ -342,12 +342,17 @@ class ExpressionParser:
             return self._peek(3).text == "="
         if token.text != "(":
             return False
-        ahead = 1
-        while self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ",":
-            ahead += 2
-        return (
-            self._peek(ahead).kind == "name" and self._peek(ahead + 1).text == ")" and self._peek(ahead + 2).text == "="
-        )
+        ahead = self._after_name(1)
+        while ahead and self._peek(ahead).text == ",":
+            ahead = self._after_name(ahead + 1)
+        return ahead > 0 and self._peek(ahead).text == ")" and self._peek(ahead + 1).text == "="
+
+    def _after_name(self, ahead: int) -> int:
+        """The place behind a name, bare or bracketed; 0 when there is none."""
+        if self._peek(ahead).kind == "name":
+            return ahead + 1
+        bracketed = self._peek(ahead).text == "[" and self._peek(ahead + 1).kind == "string"
+        return ahead + 3 if bracketed and self._peek(ahead + 2).text == "]" else 0
 
     def _named(self, read: Callable[[], ast.Node] | None = None) -> ast.Expr:
         """`expression` or `name = expression`."""
