@@ -1,0 +1,243 @@
+"""One question in every language, and one query's verdict; nothing is sent anywhere."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..graphs.conclude import alert_lookup
+from ..graphs.matching import match_hunts, slots_of, why_declined
+from ..graphs.plan import Wanted, findings_about, hunt_searches
+from ..graphs.routing import asks_outbound, route_of, speaks_of_an_estate
+from ..graphs.scoping import nowhere, resolve_window, scope_of
+from ..graphs.state import Scope
+from ..graphs.think import Candidate
+from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
+from ..knowledge.retrieval import Passage, Retrieval
+from ..tools.evidence.records import WindowRecord
+from ..tools.languages.entities import find_entities
+from ..tools.languages.query import Check, Diagnostic, Language, Query
+from ..tools.languages.translate import Inapplicable, check_query, translate
+from .offline import choose_hunts
+from .settings import Settings, check_folder, require_question
+from .shelves import open_library, open_retrieval
+
+NEAREST = 3
+_NO_QUERY = {
+    "explain": "this asks what a text means, which needs no query; use: tracehound explain TEXT",
+    "runbook": "this asks for a procedure, which needs no query; use: tracehound runbooks search WORDS",
+    "respond": "this asks for an action, not for telemetry; use: tracehound ask QUESTION",
+}
+"""Routes that ask no vendor anything."""
+_LATER = ("powerquery", "spl")
+
+
+def read_language(name: str) -> Language:
+    """The query language of a name.
+
+    Raises:
+        NotSupportedError: it is planned.
+        UsageError: there is no such language.
+    """
+    known = {item.value: item for item in Language if item is not Language.REST}
+    if name in _LATER:
+        raise NotSupportedError(f"the language {name}")
+    if name not in known:
+        raise UsageError(f"there is no language {name!r}; the languages are {', '.join(known)}")
+    return known[name]
+
+
+def read_moment(text: str | None) -> datetime:
+    """What `now` means: an ISO time, UTC where it names no zone, or the clock.
+
+    Raises:
+        UsageError: not an ISO time.
+    """
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise UsageError(f"--now {text}: write an ISO time such as 2026-01-31T14:00:00Z") from exc
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a question was understood as."""
+
+    window: WindowRecord | None
+    wanted: Sequence[Wanted] = ()
+    confidence: float = 0.0
+    reason: str | None = None
+    nearest: tuple[str, ...] = ()
+
+
+class Translator:
+    """Translates many questions with one library and one index."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the hunt library; the index is opened with the first question."""
+        self.settings = settings
+        self.library = open_library(settings)
+
+    @cached_property
+    def _retrieval(self) -> Retrieval:
+        check_folder(self.settings.home)
+        return open_retrieval(self.settings)
+
+    def _search_text(self, query: str, k: int) -> list[Passage]:
+        return self._retrieval.search(query, k)
+
+    def translate(
+        self, text: str, *, languages: Collection[Language] | None = None, now: str | None = None
+    ) -> dict[str, Any]:
+        """`tracehound.translation/1` of one question.
+
+        Raises:
+            UsageError: the question is empty, or its window lies in the future or is not understood.
+        """
+        question = require_question(text)
+        reading = self._read(question, read_moment(now))
+        made = [(wanted, item) for wanted in reading.wanted for item in translate(wanted.search, hunt=wanted.purpose)]
+        queries = [
+            query_json(wanted, item)
+            for wanted, item in made
+            if isinstance(item, Query) and (languages is None or item.language in languages)
+        ]
+        missing = {(item.platform.value, item.reason) for _, item in made if isinstance(item, Inapplicable)}
+        return {
+            "schema": "tracehound.translation/1",
+            "question": question,
+            "window": reading.window.model_dump(mode="json") if reading.window else None,
+            "searches": [wanted.search.model_dump(mode="json") for wanted in reading.wanted],
+            "queries": queries,
+            "not_applicable": [{"platform": platform, "reason": reason} for platform, reason in sorted(missing)],
+            "confidence": reading.confidence,
+            "declined": declined(reading.reason, reading.nearest) if reading.reason else None,
+            "model": "offline",
+        }
+
+    def _read(self, question: str, now: datetime) -> _Reading:
+        entities = find_entities(question)
+        route = route_of(question, alert_ids=entities.values("alert"))
+        if route in _NO_QUERY:
+            return _Reading(None, reason=_NO_QUERY[route], nearest=self._nearest(question, nowhere(now)))
+        if route == "search" and not entities and not speaks_of_an_estate(question):
+            reason = "this is not a question about a security estate"
+            return _Reading(None, reason=reason, nearest=self._nearest(question, nowhere(now)))
+        window, is_default = resolve_window(
+            question, now, since=None, until=None, case_window=None, default_days=self.settings.window_days
+        )
+        hosts = [name.partition(".")[0].upper() for name in entities.hosts]
+        scope = scope_of(entities, hosts, window, is_default, asks_outbound(question, tuple(entities.hosts)))
+        record = WindowRecord(start=window.start, end=window.end, phrase=window.phrase)
+        if route == "alert":
+            return self._read_alert(scope, record, now)
+        return self._read_search(question, scope, record)
+
+    def _read_alert(self, scope: Scope, window: WindowRecord, now: datetime) -> _Reading:
+        if not scope.alerts:
+            return _Reading(window, reason="no alert id was found in the request; copy it as the platform shows it")
+        return _Reading(window, [alert_lookup(scope.alerts[0], now)], confidence=1.0)
+
+    def _read_search(self, question: str, scope: Scope, window: WindowRecord) -> _Reading:
+        candidates = match_hunts(question, scope, self.library, self._search_text)
+        nearest = _ids(candidates)
+        reason = why_declined(question, scope, candidates)
+        if reason is not None:
+            return _Reading(window, reason=reason, nearest=nearest)
+        rated = [{"id": item.hunt.id, "score": item.score, "fits": item.fits} for item in candidates]
+        chosen = choose_hunts(rated)
+        slots = slots_of(scope)
+        wanted = [item for hunt in chosen for item in hunt_searches(self.library.get(hunt), slots, scope.window)]
+        wanted += [alerts] if (alerts := findings_about(scope.hosts, scope.users, scope.window)) else []
+        if not wanted:
+            reason = "the hunts that come near need a host, an account or another name that the question does not give"
+            return _Reading(window, reason=reason, nearest=nearest)
+        best = max((item.score for item in candidates if item.hunt.id in chosen), default=0.0)
+        return _Reading(window, wanted, confidence=round(best, 2))
+
+    def _nearest(self, question: str, scope: Scope) -> tuple[str, ...]:
+        return _ids(match_hunts(question, scope, self.library, self._search_text))
+
+
+def _ids(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    return tuple(item.hunt.id for item in candidates[:NEAREST])
+
+
+def translate_question(
+    text: str, settings: Settings, languages: Collection[Language] | None = None, now: str | None = None
+) -> dict[str, Any]:
+    """`Translator.translate` for a single question."""
+    return Translator(settings).translate(text, languages=languages, now=now)
+
+
+def declined(reason: str, nearest: Sequence[str] = ()) -> dict[str, Any]:
+    """Why a question was not translated."""
+    return {"reason": reason, "nearest": list(nearest), "candidates": []}
+
+
+def query_json(wanted: Wanted, query: Query) -> dict[str, Any]:
+    """One query of `translate --json`."""
+    return {
+        "platform": query.platform.value,
+        "language": query.language.value,
+        "collection": query.collection,
+        "text": query.text,
+        "hunt": wanted.purpose,
+        "check": {"ok": query.check.ok, "diagnostics": [_diagnostic(item) for item in query.check.diagnostics]},
+        "cannot_express": list(query.cannot_express),
+    }
+
+
+def check_report(
+    language: Language,
+    text: str,
+    collection: str | None = None,
+    schema_file: Path | None = None,
+    functions_file: Path | None = None,
+) -> dict[str, Any]:
+    """`tracehound.check/1` of one query; what the lab can run is for the caller to add.
+
+    Raises:
+        UsageError: a schema or functions file for a language that has none, or one that breaks its shape.
+        ConfigurationError: such a file cannot be read.
+    """
+    verdict = _verdict(language, text, collection, schema_file, functions_file)
+    return {
+        "schema": "tracehound.check/1",
+        "language": language.value,
+        "ok": verdict.ok,
+        "read_only": verdict.read_only,
+        "diagnostics": [_diagnostic(item) for item in verdict.diagnostics],
+        "collections": list(verdict.collections),
+        "fields": list(verdict.fields),
+    }
+
+
+def _verdict(
+    language: Language, text: str, collection: str | None, schema_file: Path | None, functions_file: Path | None
+) -> Check:
+    if schema_file is None and functions_file is None:
+        return check_query(language, text, collection)
+    if language is not Language.KQL:
+        raise UsageError(f"--schema and --functions are for kql; {language.value} has built-in tables only")
+    from ..tools.languages import kql
+
+    schema = kql.load_schema(_content(schema_file)) if schema_file else None
+    functions = kql.load_functions(_content(functions_file)) if functions_file else None
+    return kql.check(text, collection, schema, functions)
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _diagnostic(item: Diagnostic) -> dict[str, Any]:
+    return asdict(item)
