@@ -23,6 +23,7 @@ from ..tools.evidence.case import Case
 from ..tools.evidence.records import Answer
 from ..tools.languages.query import Platform
 from ..tools.response import Approver, Desk, Outcome
+from ..tools.vendors.attribution import attributed
 from ..tools.vendors.estate import Estate
 from .models import open_model
 from .settings import Settings, check_folder, require_question
@@ -189,7 +190,7 @@ class Copilot:
 
         config = _config(f"{case}:{len(deps.workspace.case.questions()) + 1}")
         # LangSmith would send prompts away when its variable is set; evidence leaves by no side door.
-        with tracing_context(enabled=False):
+        with tracing_context(enabled=False), attributed(case=case):
             await self.graph.ainvoke(
                 {"question": question, "case": case, "options": options},
                 config,

@@ -17,8 +17,8 @@ from ..knowledge.errors import ConfigurationError, UsageError
 DEFAULTS: Mapping[str, str] = {"model": "offline", "window": "7", "dialect": "auto", "base_url": "", "lab": ""}
 
 _VENDOR_KEYS = {
-    "falcon": ("base_url", "client_id", "client_secret", "member_cid"),
-    "sentinelone": ("base_url", "api_token", "site_ids", "account_ids"),
+    "falcon": ("base_url", "client_id", "client_secret", "member_cid", "repository"),
+    "sentinelone": ("base_url", "api_token", "site_ids", "account_ids", "query_interval"),
     "microsoft": (
         "base_url", "tenant_id", "client_id", "client_secret", "workspace_id", "login_url", "loganalytics_url",
         "graph_url", "mde_url",
@@ -28,7 +28,9 @@ _VENDOR_KEYS = {
 VENDOR_SETTINGS = frozenset(
     f"{vendor}_{key}{suffix}" for vendor, keys in _VENDOR_KEYS.items() for key in keys for suffix in ("", "_acting")
 )
-GENERAL_SETTINGS = frozenset({"home", "lab", "model", "base_url", "dialect", "window", "user", "content", "ca_file"})
+GENERAL_SETTINGS = frozenset(
+    {"home", "lab", "model", "base_url", "dialect", "window", "user", "content", "ca_file", "proxy"}
+)
 _ELSEWHERE = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY"}
 """Settings whose environment variable is not TRACEHOUND_<NAME>."""
 
@@ -119,9 +121,9 @@ class Settings:
         names = {
             name for name in self._resolved if name in VENDOR_SETTINGS and (acting or not name.endswith("_acting"))
         }
-        if "ca_file" in self._resolved:
-            names.add("ca_file")
-        return {f"TRACEHOUND_{name.upper()}": self.get(name) for name in names}
+        names |= {"ca_file", "proxy"} & self._resolved.keys()
+        proxies = {name: self.environment[name] for name in ("HTTPS_PROXY", "https_proxy") if name in self.environment}
+        return {**proxies, **{f"TRACEHOUND_{name.upper()}": self.get(name) for name in names}}
 
     @property
     def has_vendors(self) -> bool:

@@ -28,7 +28,7 @@ from ..tools.evidence.records import (
 )
 from ..tools.evidence.story import Focus, Story, assemble
 from ..tools.evidence.story_facts import Happening
-from ..tools.languages.search import Condition, Search, Window
+from ..tools.languages.search import Condition, Search, Window, conjunction
 from ..tools.languages.vocabulary import EventClass
 from . import proposing
 from . import triage as triaging
@@ -136,8 +136,8 @@ def around_alert(scope: Scope, deps: Deps) -> list[Wanted]:
             start=alert.time - timedelta(hours=1), end=min(alert.until + timedelta(hours=2), scope.window.end)
         )
         host = Condition(field="device.hostname", values=(alert.host,))
-        for event_class in (EventClass.PROCESS, EventClass.AUTHENTICATION):
-            where = host
+        for event_class, activity in ((EventClass.PROCESS, "Launch"), (EventClass.AUTHENTICATION, "Logon")):
+            where = conjunction(host, Condition(field="activity", values=(activity,)))
             wanted.append(
                 Wanted(
                     Search(event_class=event_class, where=where, window=span),

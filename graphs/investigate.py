@@ -27,7 +27,7 @@ from ..tools.languages.vocabulary import EventClass
 from . import conclude, scoping
 from .calling import Action
 from .matching import match_hunts, slots_of, why_declined
-from .plan import Wanted, baseline, findings_about, hunt_searches, neighbours
+from .plan import Wanted, askable, baseline, findings_about, hunt_searches, neighbours
 from .respond import response_graph
 from .routing import asks_outbound, route_of, speaks_of_an_estate
 from .state import Deps, QueryTask, RunNote, Scope, State, Task
@@ -42,7 +42,8 @@ async def route(state: State, runtime: Runtime[Deps]) -> Command[Literal["scope"
     """Decide what kind of question this is, from its words alone."""
     question = state["question"]
     entities = find_entities(question)
-    chosen = route_of(question, alert_ids=entities.values("alert"))
+    named_hunt = state.get("options", {}).get("hunt")
+    chosen = "search" if named_hunt else route_of(question, alert_ids=entities.values("alert"))
     runtime.context.emit({"type": "session", "case": runtime.context.workspace.case.id, "route": chosen})
     target: Literal["scope", "explain", "runbooks"] = (
         "explain" if chosen == "explain" else "runbooks" if chosen == "runbook" else "scope"
@@ -69,6 +70,8 @@ async def scope(state: State, runtime: Runtime[Deps]) -> Command[Literal["think"
 async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
     options = state.get("options", {})
     question = state["question"]
+    if options.get("hunt"):
+        return await _scope_of_hunt(options, deps)
     known = deps.workspace.case.entities()
     entities = find_entities(question, known_hosts=known.get("host", ()), known_users=known.get("user", ()))
     if state["route"] == "search" and not entities and not speaks_of_an_estate(question):
@@ -91,6 +94,21 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
     if declined is None and state["route"] == "search":
         scope, declined = _oblige(question, scope, deps)
     return scope, declined
+
+
+async def _scope_of_hunt(options: dict[str, Any], deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
+    hunt_id, values = options["hunt"]
+    window, is_default = scoping.resolve_window(
+        "",
+        deps.now,
+        since=options.get("since"),
+        until=options.get("until"),
+        case_window=None,
+        default_days=deps.budget.default_days,
+    )
+    scope = scoping.scope_of_hunt(deps.library.get(hunt_id), values, window, is_default)
+    declined = await _check_hosts(list(scope.hosts), deps) if scope.hosts else None
+    return scope.model_copy(update={"sensors": sensors(list(deps.workspace.events.values()))}), declined
 
 
 async def _check_hosts(named: list[str], deps: Deps) -> dict[str, Any] | None:
@@ -162,7 +180,9 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     deps, scope, turn = runtime.context, state["scope"], state.get("turn", 0)
     wanted: list[Wanted] = []
     raw: list[Task] = []
-    if turn == 0 and state["route"] == "search":
+    if turn == 0 and scope.only:
+        wanted += _searches(deps.library.get(scope.only), scope, deps)
+    elif turn == 0 and state["route"] == "search":
         candidates = near_hunts(state["question"], scope, deps)
         actions = await _consult(state, candidates, deps)
         chosen = [deps.library.get(str(action.arguments.hunt)) for action in actions if action.tool == "run_hunt"]  # type: ignore[attr-defined]
@@ -185,7 +205,7 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
         wanted += neighbours(found, _reach_window(scope, deps))
         wanted += baseline(found, scope.window)
     planned = [*_tasks(wanted, scope, deps), *raw]
-    planned = _within_budget(planned, deps)
+    planned = _agreed(_within_budget(planned, deps), deps)
     plan = [{"purpose": task["purpose"], "view": task.get("view", "raw")} for task in planned]
     deps.emit({"type": "plan", "turn": turn, "queries": plan})
     return Command(update={"planned": planned, "scope": scope, "turn": turn + 1}, goto="plan")
@@ -232,10 +252,11 @@ def _raw_task(action: Action, scope: Scope) -> Task:
 def _tasks(wanted: list[Wanted], scope: Scope, deps: Deps) -> list[Task]:
     tasks: list[Task] = []
     for item in wanted:
-        for query in deps.workspace.compile(item, _platforms(item, scope, deps)):
-            tasks.append(
-                {"search": item.search.model_dump(mode="json"), "view": view_key(query), "purpose": item.purpose}
-            )
+        for part, platforms in askable(item, _platforms(item, scope, deps), deps.now):
+            for query in deps.workspace.compile(part, platforms):
+                tasks.append(
+                    {"search": part.search.model_dump(mode="json"), "view": view_key(query), "purpose": part.purpose}
+                )
     return tasks
 
 
@@ -254,7 +275,7 @@ def _platforms(wanted: Wanted, scope: Scope, deps: Deps) -> frozenset[Platform]:
     if not covered or len(covered) < len(wanted.hosts):
         return connected
     near = {Platform(platform) for platforms in covered for platform in platforms}
-    if wanted.purpose.startswith(("neighbours.", "baseline.")):
+    if wanted.purpose.startswith(("neighbours.", "baseline.", "alerts.around-")):
         kept = [[platform for platform in SENSOR_ORDER if platform.value in platforms][:2] for platforms in covered]
         return connected & {platform for platforms in kept for platform in platforms}
     return connected & (near | {Platform.SENTINEL})
@@ -265,6 +286,21 @@ def _within_budget(planned: list[Task], deps: Deps) -> list[Task]:
     if len(planned) > left:
         deps.workspace.skipped += len(planned) - max(left, 0)
     return planned[: max(left, 0)]
+
+
+def _agreed(planned: list[Task], deps: Deps) -> list[Task]:
+    """The queries that the analyst lets pass; those held back are recorded as refused. Without `--step` all pass."""
+    confirm = deps.workspace.confirm
+    if confirm is None:
+        return planned
+    agreed = []
+    for task in planned:
+        query = _query_of(task, deps)
+        if confirm(query.text):
+            agreed.append(task)
+        else:
+            deps.workspace.keep(failed(query, "refused", "the analyst did not let it be sent", deps.now))
+    return agreed
 
 
 def fan_out(state: State) -> list[Send] | Literal["runbooks"]:
@@ -310,7 +346,15 @@ def _query_of(task: Task, deps: Deps) -> Query:
 
 async def _ask(wanted: list[Wanted], deps: Deps) -> None:
     """Run searches at once, outside the fan-out (inventory and alert look-ups of the scope)."""
-    queries = [query for item in wanted for query in deps.workspace.compile(item, deps.estate.platforms)]
+    connected = deps.estate.platforms
+    if deps.workspace.platforms is not None:
+        connected &= deps.workspace.platforms
+    queries = [
+        query
+        for item in wanted
+        for part, platforms in askable(item, connected, deps.now)
+        for query in deps.workspace.compile(part, platforms)
+    ]
     runs = await asyncio.gather(*(run_query(deps.estate, query, deps.now) for query in queries))
     for run in runs:
         record, _ = deps.workspace.keep(run)

@@ -11,8 +11,8 @@ from .think import Candidate
 
 CANDIDATES = 8
 """Hunts that a model may choose from."""
-NEAR_ENOUGH = 0.012
-"""Retrieval score under which a hunt does not answer the question."""
+NEAR_ENOUGH = 0.19
+"""Retrieval score under which a hunt does not answer: off-topic questions reach 0.17, real ones start at 0.21."""
 
 SearchText = Callable[[str, int], list[Any]]
 """Retrieval over hunts and runbooks: (query, k) to passages."""
@@ -20,7 +20,7 @@ SearchText = Callable[[str, int], list[Any]]
 
 def slots_of(scope: Scope) -> Slots:
     """What hunt parameters are filled from."""
-    return Slots(dict(scope.slots), scope.outbound)
+    return Slots(dict(scope.slots), scope.outbound, dict(scope.named))
 
 
 def match_hunts(question: str, scope: Scope, library: HuntLibrary, search_text: SearchText) -> list[Candidate]:

@@ -29,6 +29,8 @@ BEFORE_ORIGIN = timedelta(hours=12)
 TRACES = timedelta(hours=6)
 """How long a suspicious process's connections and files are followed."""
 EPISODE_GAP = timedelta(hours=3)
+ASKABLE = {Platform.DEFENDER: timedelta(days=30)}
+"""Advanced hunting refuses or silently cuts older windows; the other platforms answer for what they still keep."""
 BASELINE = timedelta(days=14)
 
 
@@ -168,6 +170,20 @@ def inventory(hosts: Iterable[str], window: Window, *, addresses: Iterable[str] 
         return None
     where = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
     return Wanted(Search(event_class=EventClass.DEVICE, where=where, window=window, limit=200), "inventory.hosts")
+
+
+def askable(wanted: Wanted, platforms: frozenset[Platform], now: datetime) -> list[tuple[Wanted, frozenset[Platform]]]:
+    """The same search in the windows that each platform can be asked for; a platform may be left without one."""
+    window = wanted.search.window
+    limited = {platform for platform in platforms & ASKABLE.keys() if window.start < now - ASKABLE[platform]}
+    found = [(wanted, platforms - limited)] if platforms - limited else []
+    for platform in sorted(limited):
+        start = now - ASKABLE[platform] + timedelta(minutes=10)
+        if start < window.end:
+            cut = window.model_copy(update={"start": start})
+            search = wanted.search.model_copy(update={"window": cut})
+            found.append((replace(wanted, search=search), frozenset({platform})))
+    return found
 
 
 def _equal(name: str, values: Iterable[str]) -> list[Expression]:

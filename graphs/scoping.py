@@ -6,11 +6,12 @@ knows, or a name that fits several, is asked back with candidates instead of ans
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 
 from ..knowledge.errors import UsageError
 from ..tools.evidence.event import Event
+from ..tools.hunts import Hunt
 from ..tools.languages.entities import Entities
 from ..tools.languages.search import Condition, Operator, Search, Window
 from ..tools.languages.vocabulary import EventClass
@@ -63,8 +64,6 @@ def _moment(text: str, now: datetime) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return parse_window(f"since {text}", now).window.start
-    from datetime import UTC
-
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -167,6 +166,30 @@ def scope_of(entities: Entities, hosts: Sequence[str], window: Window, default_w
         window=window,
         default_window=default_window,
         outbound=outbound,
+    )
+
+
+def scope_of_hunt(hunt: Hunt, values: Mapping[str, Sequence[str]], window: Window, default_window: bool) -> Scope:
+    """The scope of one named hunt with given parameters."""
+    by_kind: dict[str, tuple[str, ...]] = {}
+    for name, given in values.items():
+        kind = hunt.parameters[name].type
+        by_kind[kind] = (*by_kind.get(kind, ()), *(str(value) for value in given))
+    hosts = tuple(host.partition(".")[0].upper() for host in by_kind.get("host", ()))
+    return Scope(
+        hosts=hosts,
+        users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in by_kind.get("user", ())),
+        addresses=by_kind.get("ip", ()),
+        names=tuple(
+            _last_part(name)
+            for kind in ("file", "process", "service", "domain", "hash")
+            for name in by_kind.get(kind, ())
+        ),
+        window=window,
+        default_window=default_window,
+        hunts=(hunt.id,),
+        only=hunt.id,
+        named={name: tuple(str(value) for value in given) for name, given in values.items()},
     )
 
 

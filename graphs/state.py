@@ -41,6 +41,10 @@ class Scope(BaseModel):
     outbound: bool = False
     hunts: tuple[str, ...] = ()
     """Hunts that the question obliges."""
+    only: str = ""
+    """The hunt to run, when the analyst named one: then nothing is chosen."""
+    named: dict[str, tuple[str, ...]] = {}
+    """Values of that hunt's parameters, by parameter."""
     sensors: dict[str, tuple[str, ...]] = {}
     """Host to the platforms that have a sensor on it."""
 

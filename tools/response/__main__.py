@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from ...knowledge.errors import ConfigurationError, TracehoundError, UsageError
+from ..vendors.attribution import attributed
 from ..vendors.connect import responders
 from ..vendors.settings import ActingSettings
 from .approval import Outcome
@@ -40,7 +41,8 @@ async def execute(approval_id: str, environment: Mapping[str, str]) -> Outcome:
     ledger = Ledger(Path(home), second_place=Path(second_place) if second_place else None)
     connected = responders(ActingSettings.from_environment(environment))
     try:
-        return await Executor(ledger, connected, cast(Estate, estate)).execute(approval_id)
+        with attributed(approval=approval_id):
+            return await Executor(ledger, connected, cast(Estate, estate)).execute(approval_id)
     finally:
         for responder in connected.values():
             await responder.aclose()
