@@ -1,10 +1,9 @@
-"""One question in every language, and one query's verdict; nothing is sent anywhere."""
+"""One question in every language, side by side; nothing is sent anywhere."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from ..graphs.conclude import alert_lookup
@@ -14,12 +13,13 @@ from ..graphs.routing import asks_outbound, route_of, speaks_of_an_estate
 from ..graphs.scoping import nowhere, resolve_window, scope_of
 from ..graphs.state import Scope
 from ..graphs.think import Candidate
-from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
+from ..knowledge.errors import UsageError
 from ..knowledge.retrieval import Passage, Retrieval
 from ..tools.evidence.records import WindowRecord
 from ..tools.languages.entities import find_entities
-from ..tools.languages.query import Check, Diagnostic, Language, Query
-from ..tools.languages.translate import Inapplicable, check_query, translate
+from ..tools.languages.query import Language, Query
+from ..tools.languages.translate import Inapplicable, translate
+from .checking import diagnostics
 from .offline import choose_hunts
 from .settings import Settings, check_folder, require_question
 from .shelves import open_library, open_retrieval
@@ -31,22 +31,6 @@ _NO_QUERY = {
     "respond": "this asks for an action, not for telemetry; use: tracehound ask QUESTION",
 }
 """Routes that ask no vendor anything."""
-_LATER = ("powerquery", "spl")
-
-
-def read_language(name: str) -> Language:
-    """The query language of a name.
-
-    Raises:
-        NotSupportedError: it is planned.
-        UsageError: there is no such language.
-    """
-    known = {item.value: item for item in Language if item is not Language.REST}
-    if name in _LATER:
-        raise NotSupportedError(f"the language {name}")
-    if name not in known:
-        raise UsageError(f"there is no language {name!r}; the languages are {', '.join(known)}")
-    return known[name]
 
 
 def read_moment(text: str | None) -> datetime:
@@ -188,56 +172,6 @@ def query_json(wanted: Wanted, query: Query) -> dict[str, Any]:
         "collection": query.collection,
         "text": query.text,
         "hunt": wanted.purpose,
-        "check": {"ok": query.check.ok, "diagnostics": [_diagnostic(item) for item in query.check.diagnostics]},
+        "check": {"ok": query.check.ok, "diagnostics": diagnostics(query.check)},
         "cannot_express": list(query.cannot_express),
     }
-
-
-def check_report(
-    language: Language,
-    text: str,
-    collection: str | None = None,
-    schema_file: Path | None = None,
-    functions_file: Path | None = None,
-) -> dict[str, Any]:
-    """`tracehound.check/1` of one query; what the lab can run is for the caller to add.
-
-    Raises:
-        UsageError: a schema or functions file for a language that has none, or one that breaks its shape.
-        ConfigurationError: such a file cannot be read.
-    """
-    verdict = _verdict(language, text, collection, schema_file, functions_file)
-    return {
-        "schema": "tracehound.check/1",
-        "language": language.value,
-        "ok": verdict.ok,
-        "read_only": verdict.read_only,
-        "diagnostics": [_diagnostic(item) for item in verdict.diagnostics],
-        "collections": list(verdict.collections),
-        "fields": list(verdict.fields),
-    }
-
-
-def _verdict(
-    language: Language, text: str, collection: str | None, schema_file: Path | None, functions_file: Path | None
-) -> Check:
-    if schema_file is None and functions_file is None:
-        return check_query(language, text, collection)
-    if language is not Language.KQL:
-        raise UsageError(f"--schema and --functions are for kql; {language.value} has built-in tables only")
-    from ..tools.languages import kql
-
-    schema = kql.load_schema(_content(schema_file)) if schema_file else None
-    functions = kql.load_functions(_content(functions_file)) if functions_file else None
-    return kql.check(text, collection, schema, functions)
-
-
-def _content(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
-
-
-def _diagnostic(item: Diagnostic) -> dict[str, Any]:
-    return asdict(item)

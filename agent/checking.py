@@ -1,0 +1,77 @@
+"""The verdict on one query, as `check --json` gives it; it needs no graph and no estate."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
+from ..tools.languages.query import Check, Language
+from ..tools.languages.translate import check_query
+
+_LATER = ("powerquery", "spl")
+
+
+def read_language(name: str) -> Language:
+    """The query language of a name.
+
+    Raises:
+        NotSupportedError: it is planned.
+        UsageError: there is no such language.
+    """
+    known = {item.value: item for item in Language if item is not Language.REST}
+    if name in _LATER:
+        raise NotSupportedError(f"the language {name}")
+    if name not in known:
+        raise UsageError(f"there is no language {name!r}; the languages are {', '.join(known)}")
+    return known[name]
+
+
+def check_report(
+    language: Language,
+    text: str,
+    collection: str | None = None,
+    schema_file: Path | None = None,
+    functions_file: Path | None = None,
+) -> dict[str, Any]:
+    """`tracehound.check/1` of one query; what the lab can run is for the caller to add.
+
+    Raises:
+        UsageError: a schema or functions file for a language that has none, or one that breaks its shape.
+        ConfigurationError: such a file cannot be read.
+    """
+    verdict = _verdict(language, text, collection, schema_file, functions_file)
+    return {
+        "schema": "tracehound.check/1",
+        "language": language.value,
+        "ok": verdict.ok,
+        "read_only": verdict.read_only,
+        "diagnostics": diagnostics(verdict),
+        "collections": list(verdict.collections),
+        "fields": list(verdict.fields),
+    }
+
+
+def _verdict(
+    language: Language, text: str, collection: str | None, schema_file: Path | None, functions_file: Path | None
+) -> Check:
+    if schema_file is None and functions_file is None:
+        return check_query(language, text, collection)
+    if language is not Language.KQL:
+        raise UsageError(f"--schema and --functions are for kql; {language.value} has built-in tables only")
+    from ..tools.languages import kql
+
+    schema = kql.load_schema(_content(schema_file)) if schema_file else None
+    functions = kql.load_functions(_content(functions_file)) if functions_file else None
+    return kql.check(text, collection, schema, functions)
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def diagnostics(check: Check) -> list[dict[str, Any]]:
+    """The findings of a check as JSON."""
+    return [asdict(item) for item in check.diagnostics]
