@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .scene import Host, Process, Scene
-from .stories import OFFICE, SERVICES, signin
+from .stories_cloud import signin
+from .stories_endpoint import OFFICE, SERVICES
 
 DAYS = 14
 _PROGRAMS = (
@@ -16,6 +17,7 @@ _PROGRAMS = (
     ("notepad.exe", "C:\\Windows\\System32\\notepad.exe"),
     ("OneDrive.exe", "C:\\Program Files\\Microsoft OneDrive\\OneDrive.exe"), ("calc.exe", "C:\\Windows\\System32\\calc.exe"),
 )  # fmt: skip
+_TALKERS = ("OUTLOOK.EXE", "msedge.exe", "Teams.exe", "OneDrive.exe")
 _SITES = (
     ("outlook.office365.com", "52.96.165.18"), ("teams.microsoft.com", "52.113.194.132"), ("www.bing.com", "204.79.197.200"),
     ("login.microsoftonline.com", "20.190.160.20"), ("tracking.carrier.example", "198.51.100.40"),
@@ -60,12 +62,11 @@ def _working_day(scene: Scene, world: Mapping[str, Any], host: Host, midnight: d
     explorer = Process(
         "explorer.exe", "C:\\Windows\\explorer.exe", 3000 + draw.randint(0, 900), "C:\\Windows\\explorer.exe"
     )
-    company = world["company"]["domain"]
     city = world["people"].get(user, {}).get("city", "Hamburg")
     if user != "c.moreau":
         country = "FR" if city == "Lyon" else "DE"
-        signin(scene, start + timedelta(minutes=2), user, world["external"]["vpn"], city, country, company=company)
-    for _ in range(draw.randint(13, 20)):
+        signin(scene, start + timedelta(minutes=2), user, world["external"]["vpn"], city, country)
+    for _ in range(draw.randint(18, 27)):
         when = start + timedelta(seconds=draw.randint(60, 9 * 3600))
         if not _add(scene, when):
             continue
@@ -73,9 +74,9 @@ def _working_day(scene: Scene, world: Mapping[str, Any], host: Host, midnight: d
         process = scene.program(name, path, f'"{path}"', explorer)
         scene.launch(when, host, process, user)
         site, ip = draw.choice(_SITES)
-        if name != "notepad.exe" and name != "calc.exe":
+        if name in _TALKERS:
             scene.connect(when + timedelta(seconds=2), host, process, ip, 443, user, name=site)
-        if draw.random() < 0.5:
+        if name in _TALKERS and draw.random() < 0.7:
             scene.resolve(when + timedelta(seconds=1), host, process, site)
         if draw.random() < 0.3:
             topic = draw.choice(("plan", "rates", "notes", "cargo"))
@@ -87,7 +88,7 @@ def _working_day(scene: Scene, world: Mapping[str, Any], host: Host, midnight: d
 
 
 def _server_day(scene: Scene, host: Host, midnight: datetime, draw: random.Random) -> None:
-    for _ in range(draw.randint(22, 34)):
+    for _ in range(draw.randint(26, 40)):
         when = midnight + timedelta(seconds=draw.randint(0, 86_399))
         if not _add(scene, when):
             continue

@@ -220,6 +220,8 @@ class Recording:
             for name, value in last.attributes.items()
             if name.startswith(("device.", "actor.", "process.", "file.", "user."))
         }
+        if last.text("actor.user.name"):
+            copied["user.name"] = last.text("actor.user.name")
         mark = digest("finding", rule.id, last.host, last.time.isoformat())
         ids = {
             FALCON: f"{CID}:ind:{aid(last.host)}:{int(mark[:9], 16)}", SENTINELONE: threat_id(mark),

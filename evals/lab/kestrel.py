@@ -17,7 +17,7 @@ from .identity import CID, aid, digest, guid, threat_id
 from .names import Names
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
 from .scene import Host, Scene
-from .stories import STORIES, vulnerabilities
+from .stories import STORIES
 
 CANONICAL_END = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 QUESTION = "show me lateral movement from WS-042 in the last day"
@@ -42,13 +42,14 @@ def end_of(seed: int) -> datetime:
 
 def build(seed: int, scale: int) -> tuple[list[Observation], dict[str, Any]]:
     """Everything that happened, renamed, and what the lab says of itself (clock, names, alerts, question)."""
-    names = Names(world(), seed)
-    scene = Scene(end_of(seed), world()["company"]["domain"], world()["company"]["netbios"], _hosts(), names.text)
+    facts = _drawn(seed)
+    names = Names(facts, seed)
+    scene = Scene(end_of(seed), facts["company"]["domain"], facts["company"]["netbios"], _hosts(facts), names.text)
     _inventory(scene)
+    _directory(scene, facts)
     for story in STORIES:
-        story(scene, world())
-    vulnerabilities(scene)
-    fill(scene, world(), seed, scale)
+        story(scene, facts)
+    fill(scene, facts, seed, scale)
     alerts: dict[str, str] = {}
     seen = [_finished(item, names, seed, alerts) for item in scene.seen]
     meta = {
@@ -92,8 +93,32 @@ def _finished(item: Observation, names: Names, seed: int, alerts: dict[str, str]
     return replace(item, attributes=attributes, extra=extra)
 
 
-def _hosts() -> dict[str, Host]:
-    facts = world()
+def _drawn(seed: int) -> Mapping[str, Any]:
+    """The world with another crowd behind the named people for every seed."""
+    facts = dict(world())
+    if seed:
+        draw = random.Random(f"crowd-{seed}")
+        for name in ("given", "family"):
+            facts[name] = draw.sample(facts[name], len(facts[name]))
+    return facts
+
+
+def _directory(scene: Scene, facts: Mapping[str, Any]) -> None:
+    """Accounts as the cloud directory knows them."""
+    people = [(name, person["department"], False) for name, person in facts["people"].items()]
+    people += [(name, "service account", True) for name in facts["services"]]
+    for name, department, service in people:
+        upn = f"{name}@{scene.domain}"
+        row = {
+            "AccountObjectId": guid("user", name), "AccountUpn": upn, "AccountName": name, "AccountDomain": scene.netbios,
+            "AccountDisplayName": name, "Department": department, "JobTitle": department, "EmailAddress": upn,
+            "IsAccountEnabled": True, "IsServiceAccount": service, "SourceProvider": "Hybrid", "Type": "User",
+            "GroupMembership": ["Domain Admins"] if "administrat" in department else [],
+        }  # fmt: skip
+        scene.cloud(scene.at(hours=1), "IdentityInfo", row)
+
+
+def _hosts(facts: Mapping[str, Any]) -> dict[str, Host]:
     crowd = [f"{given}.{family}" for family in facts["family"] for given in facts["given"]]
     at = {person["host"]: user for user, person in facts["people"].items()}
     hosts: dict[str, Host] = {}

@@ -250,18 +250,23 @@ def _logons(seen: Observation, base: dict[str, Any]) -> Rows:
                 "LogonId": _number(text("session.uid")),
             },
         )
-    elif activity in ("Credential Validation", "Authentication Ticket"):
-        # Defender for Identity reads the domain controllers: the host logged on to is not known there.
+    elif activity in ("Credential Validation", "Authentication Ticket", "Service Ticket"):
+        failed = action == "LogonFailed"
+        kinds = {"Credential Validation": "Credentials validation", "Service Ticket": "Resource access"}
+        service = text("service.name")
+        # Defender for Identity reads the domain controllers: it is they who processed the action.
         yield (
             "IdentityLogonEvents",
             account
             | {
                 "Application": "Active Directory",
-                "LogonType": "Credentials validation" if activity == "Credential Validation" else "Failed logon",
+                "LogonType": kinds.get(activity, "Failed logon" if failed else "Interactive"),
                 "Protocol": "Ntlm" if activity == "Credential Validation" else "Kerberos",
                 "DeviceName": text("src_endpoint.hostname"),
                 "IPAddress": text("src_endpoint.ip"),
                 "DestinationDeviceName": seen.host,
+                "DestinationIPAddress": text("device.ip"),
+                "TargetDeviceName": service.removesuffix("$") if service.endswith("$") else "",
             },
         )
 
@@ -372,6 +377,8 @@ def _windows_event(seen: Observation) -> dict[str, Any]:
     """The Security event that Windows writes for an observation; empty where auditing records none."""
     text, activity = seen.text, seen.text("activity")
     address = {"IpAddress": text("src_endpoint.ip"), "IpPort": text("src_endpoint.port")}
+    # The key distribution centre writes IPv4 addresses mapped into IPv6.
+    mapped = {"IpAddress": f"::ffff:{text('src_endpoint.ip')}", "IpPort": text("src_endpoint.port")}
     target = {"TargetUserName": text("user.name"), "TargetDomainName": text("user.domain"), "Channel": "Security"}
     match seen.event_class, activity:
         case EventClass.AUTHENTICATION, "Logon":
@@ -391,7 +398,7 @@ def _windows_event(seen: Observation) -> dict[str, Any]:
         case EventClass.AUTHENTICATION, "Service Ticket":
             return (
                 target
-                | address
+                | mapped
                 | {
                     "EventID": 4769,
                     "ServiceName": text("service.name"),
@@ -401,7 +408,7 @@ def _windows_event(seen: Observation) -> dict[str, Any]:
             )
         case EventClass.AUTHENTICATION, "Authentication Ticket":
             return (
-                target | address | {"EventID": 4768, "ServiceName": "krbtgt", "Status": text("status_detail") or "0x0"}
+                target | mapped | {"EventID": 4768, "ServiceName": "krbtgt", "Status": text("status_detail") or "0x0"}
             )
         case EventClass.AUTHENTICATION, "Credential Validation":
             return target | {

@@ -152,11 +152,8 @@ class Names:
 
     def public(self) -> dict[str, str]:
         """Canonical to actual, addresses of hosts included, as `lab info` shows it."""
-        found = dict(self.mapping)
-        for name, record in {**self._world["servers"], **self._world["controllers"], **self._world["special"]}.items():
-            found[f"{name} address"] = self.text(record["ip"])
-        if self.seed:
-            found[self._world["scanner"]] = self.text(self._world["scanner"])
-            for octets in [record["ip"] for record in self._world["servers"].values()]:
-                found[octets] = self.text(octets)
-        return found
+        world, found = self._world, dict(self.mapping)
+        addresses = [record["ip"] for kind in ("servers", "controllers", "special") for record in world[kind].values()]
+        addresses += [f"10.20.1.{number}" for number in range(1, world["workstations"] + 1)]
+        addresses += [f"10.20.1.{150 + number}" for number in range(1, world["laptops"] + 1)]
+        return found | {ip: self.text(ip) for ip in [*addresses, world["scanner"]]}

@@ -131,9 +131,11 @@ class Scene:
             attributes["dst_endpoint.hostname"] = name
         self.note(EventClass.NETWORK, when, host, attributes, story)
 
-    def accept(self, when: datetime, host: Host, ip: str, port: int, story: str = "") -> None:
+    def accept(
+        self, when: datetime, host: Host, ip: str, port: int, story: str = "", process: Process | None = None
+    ) -> None:
         """A connection comes in."""
-        system = Process("sshd" if host.linux else "System", "", 4)
+        system = process or Process("sshd" if host.linux else "System", "", 4)
         attributes = {
             "activity": "Open",
             "connection.direction": "Inbound",
@@ -147,11 +149,12 @@ class Scene:
         self.note(EventClass.NETWORK, when, host, attributes, story)
 
     def write(
-        self, when: datetime, host: Host, process: Process, path: str, user: str = "", size: int = 0, story: str = ""
-    ) -> None:
-        """A program creates a file."""
+        self, when: datetime, host: Host, process: Process, path: str, user: str = "", size: int = 0, story: str = "", *,
+        activity: str = "Create",
+    ) -> None:  # fmt: skip
+        """A program creates a file, or deletes it."""
         name = path.replace("/", "\\").rpartition("\\")[2]
-        attributes = {"activity": "Create", "file.path": path, "file.name": name, **self.actor(process, user)}
+        attributes = {"activity": activity, "file.path": path, "file.name": name, **self.actor(process, user)}
         if size:
             attributes["file.size"] = size
         self.note(EventClass.FILE, when, host, attributes, story)
@@ -202,12 +205,26 @@ class Scene:
         encryption: str = "0x12",
         story: str = "",
     ) -> None:
-        """A domain controller issues a service ticket; Windows auditing there reaches Sentinel."""
+        """A domain controller issues a service ticket; Windows auditing and Defender for Identity see it there."""
         attributes = {
             "activity": "Service Ticket", "status": "Success", "user.name": user, "user.domain": self.netbios,
             "service.name": service, "src_endpoint.ip": source, "ticket.encryption": encryption,
+            "src_endpoint.hostname": self.name_of(source),
         }  # fmt: skip
-        self.note(EventClass.AUTHENTICATION, when, controller, attributes, story, sensors={SENTINEL})
+        self.note(EventClass.AUTHENTICATION, when, controller, attributes, story)
+
+    def name_of(self, ip: str) -> str:
+        """The host that has an address, empty when none has."""
+        return next((host.name for host in self.hosts.values() if host.ip == ip), "")
+
+    def last(self, story: str, name: str, host: Host) -> Process:
+        """The process of this name that a story started last on a host."""
+        seen = next(
+            seen
+            for seen in reversed(self.seen)
+            if seen.story == story and seen.host == host.name and seen.text("process.name") == name
+        )
+        return Process(name, seen.text("process.path"), int(seen.text("process.pid")), seen.text("process.cmd_line"))
 
     def cloud(self, when: datetime, table: str, row: dict[str, Any], story: str = "") -> None:
         """A row of a cloud log, written by the service itself."""
@@ -216,7 +233,7 @@ class Scene:
     def alert(
         self, when: datetime, host: Host, title: str, severity: str, technique: str, tactic: str, process: Process,
         user: str, *, sensor: str, story: str = "", uid: str = "", about: str = "", verdict: str = "", comment: str = "",
-        mitigation: str = "",
+        mitigation: str = "", file: str = "",
     ) -> str:  # fmt: skip
         """A vendor's detection; gives its id."""
         parent = process.parent or process
@@ -238,6 +255,8 @@ class Scene:
             attributes |= {"finding.verdict": verdict, "finding.status": "Resolved", "finding.comment": comment}
         if mitigation:
             attributes["mitigation"] = mitigation
+        if file:
+            attributes["file.path"] = file
         self.note(
             EventClass.FINDING, when, host, attributes, story, sensors={sensor},
             os_version=host.os, product_type=host.product,
