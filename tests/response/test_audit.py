@@ -142,11 +142,11 @@ def test_every_tampering_with_rows_is_detected(
     grown: Path, tmp_path: Path, tamper: Tampering, at: int, place: str
 ) -> None:
     home = tmp_path / "home"
-    shutil.copytree(grown, home)
+    shutil.copytree(grown, home, ignore=shutil.ignore_patterns("older", "other", "other-export"))
     audit = Audit(home)
     audit.export(home / "out")
     rows, _, _ = chain.read_export(home / "out")
-    changed = tamper(rows, at, home)
+    changed = tamper(rows, at, grown)
     if place == "export":
         stored = [{"seq": row.seq, "prev": row.prev.hex(), "body": row.body, "hash": row.hash.hex()} for row in changed]
         (home / "out" / "audit.jsonl").write_text("".join(json.dumps(line) + "\n" for line in stored))
@@ -167,7 +167,7 @@ def test_every_tampering_with_checkpoints_is_detected(
     grown: Path, tmp_path: Path, tamper: Callable[[Path, int], None], at: int, place: str
 ) -> None:
     home = tmp_path / "home"
-    shutil.copytree(grown, home)
+    shutil.copytree(grown, home, ignore=shutil.ignore_patterns("older", "other", "other-export"))
     audit = Audit(home)
     audit.export(home / "out")
     if place == "export":
