@@ -1,49 +1,31 @@
 """Asking a chat model for typed actions, whatever it can speak.
 
 Three dialects: native tool calls; `json_schema` action choice (a `oneOf` of {tool, arguments}); fenced JSON in plain
-text, which is all that small local models know. `auto` tries them in this order once and keeps the first that works.
-Every action is validated against its tool's arguments; the model gets two turns to repair, then the run stops.
+text, which is all that small local models know. `auto` tries them in this order on the first question and keeps the
+first that the model understands. Every action is validated against its tool's arguments; the model gets two turns to
+repair, and what it could not put right is left out.
 """
 
+import asyncio
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from pydantic import BaseModel, ValidationError
 
-from ..knowledge.errors import ModelError, ModelUnavailableError
+from .. import prompts
+from ..knowledge.errors import ModelUnavailableError
+from .reading import Action, Tool, compact, read_actions, shown, text_of
 
 Dialect = Literal["native", "json_schema", "fenced"]
 DIALECTS: tuple[Dialect, ...] = ("native", "json_schema", "fenced")
 REPAIRS = 2
-MAX_TEXT = 20_000
-"""Characters of a model's answer that are read; a longer one is nonsense."""
-
-
-@dataclass(frozen=True)
-class Tool:
-    """Something that a model may ask for: a name, a sentence, and a pydantic model of its arguments."""
-
-    name: str
-    about: str
-    arguments: type[BaseModel]
-
-    def as_openai(self) -> dict[str, Any]:
-        """The tool in OpenAI's function format."""
-        schema = self.arguments.model_json_schema()
-        return {"type": "function", "function": {"name": self.name, "description": self.about, "parameters": schema}}
-
-
-@dataclass(frozen=True)
-class Action:
-    """One validated call."""
-
-    tool: str
-    arguments: BaseModel
+PATIENCE = 180.0
+"""Seconds that one answer may take, the client's own retries included."""
+ECHO = 2_000
+"""Characters of a model's answer that it is shown again when it has to repair it."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +33,13 @@ class Choice:
     """What the model asked for in one turn."""
 
     actions: tuple[Action, ...]
-    text: str
     messages: tuple[BaseMessage, ...]
-    """The turn's traffic, for the case's record."""
+    """The model's answers, for the case's record."""
     calls: int
     input_tokens: int
     output_tokens: int
+    problem: str = ""
+    """What could not be used in the last answer; with no action at all, the whole answer was nonsense."""
 
 
 @dataclass
@@ -65,181 +48,102 @@ class Caller:
 
     model: BaseChatModel
     dialect: Dialect | Literal["auto"] = "auto"
-    strict: bool = True
-    """Whether no usable action after the repairs is an error."""
-    _found: Dialect | None = field(default=None, init=False)
+    patience: float = PATIENCE
+    _understood: Dialect | None = field(default=None, init=False)
 
     async def choose(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> Choice:
         """One turn: ask, read, validate, and let the model repair twice.
 
+        Returns:
+            The actions of the last answer that are valid, and what was wrong with the rest.
+
         Raises:
-            ModelUnavailableError: no answer from the server.
-            ModelError: nonsense after two repairs.
+            ModelUnavailableError: no usable answer from the server.
         """
-        talk = list(messages)
-        traffic: list[BaseMessage] = []
-        calls = sent = received = 0
-        problem = ""
-        for _ in range(1 + REPAIRS):
-            dialect, reply = await self._ask(talk, tools)
-            calls += 1
+        dialect, *others = self._dialects()
+        talk, replies, repairs = list(messages), list[AIMessage](), 0
+        sent = received = 0
+        while True:
+            try:
+                reply = await self._ask(dialect, talk, tools)
+            except ModelUnavailableError as exc:
+                if not others or not _is_refusal_of_dialect(exc.__cause__):
+                    raise
+                dialect, *others = others
+                continue
+            replies.append(reply)
             used_in, used_out = usage_of(reply, talk)
             sent, received = sent + used_in, received + used_out
-            traffic.append(reply)
-            try:
-                actions = read_actions(reply, tools)
-            except ValueError as exc:
-                problem = str(exc)
-                self._demote(dialect)
-                talk = [
-                    *messages,
-                    AIMessage(content=text_of(reply)[:2_000] or "(empty)"),
-                    HumanMessage(_repair(problem, tools)),
-                ]
+            reading = read_actions(reply, tools)
+            if reading.attempted:
+                self._understood, others = dialect, []
+            elif others:
+                dialect, *others = others
                 continue
-            self._found = dialect
-            return Choice(tuple(actions), text_of(reply), tuple(traffic), calls, sent, received)
-        raise ModelError(
-            f"the model's answer could not be read after {REPAIRS} repairs ({problem}); try another model, "
-            "or TRACEHOUND_MODEL=offline"
-        )
+            if not reading.problems or repairs == REPAIRS:
+                problem = "; ".join(reading.problems)
+                return Choice(reading.actions, tuple(replies), len(replies), sent, received, problem)
+            repairs += 1
+            names = ", ".join(tool.name for tool in tools)
+            repair = prompts.load("repair", problem="; ".join(reading.problems), tools=names)
+            talk = [*messages, AIMessage(shown(reply)[:ECHO] or "(empty)"), HumanMessage(repair)]
 
-    def _demote(self, dialect: Dialect) -> None:
-        if self.dialect == "auto" and self._found is None:
-            at = DIALECTS.index(dialect)
-            self._trying = DIALECTS[min(at + 1, len(DIALECTS) - 1)]
+    def _dialects(self) -> tuple[Dialect, ...]:
+        if self._understood:
+            return (self._understood,)
+        return DIALECTS if self.dialect == "auto" else (self.dialect,)
 
-    _trying: Dialect = "native"
-
-    async def _ask(self, talk: Sequence[BaseMessage], tools: Sequence[Tool]) -> tuple[Dialect, AIMessage]:
-        dialect = self._found or (self._trying if self.dialect == "auto" else self.dialect)
+    async def _ask(self, dialect: Dialect, talk: Sequence[BaseMessage], tools: Sequence[Tool]) -> AIMessage:
         match dialect:
             case "native":
                 runnable = self.model.bind_tools([tool.as_openai() for tool in tools])
             case "json_schema":
                 runnable = self.model.bind(response_format=choice_format(tools))
+                talk = with_instruction(talk, tools)
             case "fenced":
                 runnable = self.model
-                talk = [*talk, HumanMessage(fenced_instruction(tools))]
+                talk = with_instruction(talk, tools)
         try:
-            reply = await runnable.ainvoke(list(talk))
-        except Exception as exc:
-            if _is_refusal_of_dialect(exc) and self.dialect == "auto" and dialect != "fenced":
-                self._demote(dialect)
-                return await self._ask(talk, tools)
-            raise ModelUnavailableError(_why(exc)) from exc
-        if not isinstance(reply, AIMessage):
-            raise ModelError(f"the model answered with {type(reply).__name__} instead of a message")
-        return dialect, reply
-
-
-def read_actions(reply: AIMessage, tools: Sequence[Tool]) -> list[Action]:
-    """Validated actions of a reply, from native calls or from JSON in its text.
-
-    Raises:
-        ValueError: nothing readable, an unknown tool, or arguments outside the schema; says which.
-    """
-    by_name = {tool.name: tool for tool in tools}
-    wanted: list[tuple[str, Any]] = [(call["name"], call["args"]) for call in reply.tool_calls]
-    if not wanted:
-        wanted = [
-            (str(found.get("tool") or found.get("name")), _arguments(found)) for found in find_json(text_of(reply))
-        ]
-    if not wanted:
-        raise ValueError("no tool call and no JSON object with `tool` and `arguments`")
-    actions = []
-    for name, arguments in wanted:
-        if name not in by_name:
-            raise ValueError(f"there is no tool {name[:40]!r}; the tools are {', '.join(by_name)}")
-        try:
-            actions.append(Action(name, by_name[name].arguments.model_validate(arguments)))
-        except ValidationError as exc:
-            first = exc.errors()[0]
-            raise ValueError(f"{name}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
-    return actions
-
-
-def _arguments(found: Mapping[str, Any]) -> Any:
-    for key in ("arguments", "args", "parameters"):
-        if key in found:
-            return found[key]
-    return {key: value for key, value in found.items() if key not in ("tool", "name")}
-
-
-def find_json(text: str) -> list[dict[str, Any]]:
-    """JSON objects in a model's text: fenced blocks first, else every balanced top-level object."""
-    text = text[:MAX_TEXT]
-    blocks = re.findall(r"```(?:json)?\s*(.*?)```", text, flags=re.DOTALL) or [text]
-    found: list[dict[str, Any]] = []
-    decoder = json.JSONDecoder()
-    for block in blocks:
-        at = 0
-        while (at := block.find("{", at)) >= 0:
-            try:
-                value, end = decoder.raw_decode(block, at)
-            except (json.JSONDecodeError, RecursionError):
-                at += 1
-                continue
-            found.extend(_as_calls(value))
-            at = end
-    return found
-
-
-def _as_calls(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, dict):
-        return []
-    if isinstance(value.get("actions"), list):
-        return [item for item in value["actions"] if isinstance(item, dict)]
-    if isinstance(value.get("function"), dict):
-        return [value["function"]]
-    return [value] if "tool" in value or "name" in value else []
+            async with asyncio.timeout(self.patience):
+                reply = await runnable.ainvoke(list(talk))
+        except TimeoutError as exc:
+            raise ModelUnavailableError(f"the model gave no answer within {self.patience:.0f} s") from exc
+        except Exception as exc:  # Any chat model may be given, and each client raises errors of its own.
+            cut = _cut_short(exc)
+            if cut is None:
+                raise ModelUnavailableError(_why(exc)) from exc
+            return cut
+        return reply if isinstance(reply, AIMessage) else AIMessage(text_of(reply))
 
 
 def choice_format(tools: Sequence[Tool]) -> dict[str, Any]:
     """`response_format` that makes a server emit {"actions": [{tool, arguments}]}."""
-    definitions: dict[str, Any] = {}
-    options = []
-    for tool in tools:
-        schema = tool.arguments.model_json_schema()
-        definitions |= schema.pop("$defs", {})
-        options.append(
-            {
-                "type": "object",
-                "properties": {"tool": {"const": tool.name}, "arguments": schema},
-                "required": ["tool", "arguments"],
-                "additionalProperties": False,
-            }
-        )
+    options = [
+        {
+            "type": "object",
+            "properties": {"tool": {"const": tool.name}, "arguments": compact(tool.arguments)},
+            "required": ["tool", "arguments"],
+            "additionalProperties": False,
+        }
+        for tool in tools
+    ]
     schema = {
         "type": "object",
         "properties": {"actions": {"type": "array", "minItems": 1, "maxItems": 6, "items": {"oneOf": options}}},
         "required": ["actions"],
         "additionalProperties": False,
-        "$defs": definitions,
     }
     return {"type": "json_schema", "json_schema": {"name": "actions", "schema": schema}}
 
 
-def fenced_instruction(tools: Sequence[Tool]) -> str:
-    """How to write a call as text, for models that know neither tools nor schemas."""
-    names = "\n".join(f"- {tool.name}: {tool.about}" for tool in tools)
-    return (
-        "Answer with one JSON object in a ```json block and nothing else:\n"
-        '```json\n{"tool": "<name>", "arguments": {...}}\n```\n'
-        f"Tools:\n{names}"
-    )
+def with_instruction(talk: Sequence[BaseMessage], tools: Sequence[Tool]) -> list[BaseMessage]:
+    """The talk, with how to write a call as text at the end of its last message.
 
-
-def _repair(problem: str, tools: Sequence[Tool]) -> str:
-    return f"That could not be used: {problem}. {fenced_instruction(tools)}"
-
-
-def text_of(message: BaseMessage) -> str:
-    """The text of a message, whatever shape its content has."""
-    if isinstance(message.content, str):
-        return message.content
-    parts = [part if isinstance(part, str) else str(part.get("text", "")) for part in message.content]
-    return "".join(parts)
+    Many chat templates of local models refuse two messages of one role in a row, so none is added.
+    """
+    lines = (f"- {tool.name}: {tool.about} arguments: {json.dumps(compact(tool.arguments))}" for tool in tools)
+    instruction = prompts.load("action_choice", tools="\n".join(lines))
+    return [*talk[:-1], HumanMessage(f"{text_of(talk[-1])}\n\n{instruction}")]
 
 
 def usage_of(reply: AIMessage, sent: Sequence[BaseMessage]) -> tuple[int, int]:
@@ -247,17 +151,37 @@ def usage_of(reply: AIMessage, sent: Sequence[BaseMessage]) -> tuple[int, int]:
     usage = reply.usage_metadata
     if usage:
         return usage["input_tokens"], usage["output_tokens"]
-    return sum(len(text_of(message)) for message in sent) // 4, len(text_of(reply)) // 4
+    return sum(len(text_of(message)) for message in sent) // 4, len(shown(reply)) // 4
 
 
-def _is_refusal_of_dialect(exc: Exception) -> bool:
-    return getattr(exc, "status_code", None) in (400, 404, 422, 500, 501) or isinstance(exc, NotImplementedError)
+def _cut_short(exc: Exception) -> AIMessage | None:
+    """The answer inside an error that says that it was cut at the token limit; it is read like any other."""
+    completion = getattr(exc, "completion", None)
+    choices = getattr(completion, "choices", None)
+    return AIMessage(str(choices[0].message.content or "")) if choices else None
+
+
+def _is_refusal_of_dialect(cause: BaseException | None) -> bool:
+    return getattr(cause, "status_code", None) in (400, 404, 422, 500, 501) or isinstance(cause, NotImplementedError)
 
 
 def _why(exc: Exception) -> str:
     status = getattr(exc, "status_code", None)
-    if status in (401, 403):
-        return f"the model server refused the key ({status}); check OPENAI_API_KEY"
-    if status == 404:
-        return "the model server does not know this model (404); check TRACEHOUND_MODEL and OPENAI_BASE_URL"
-    return f"the model could not be reached ({type(exc).__name__}); check OPENAI_BASE_URL and that the server runs"
+    said = " ".join(str(exc).split())[:200]
+    match status:
+        case 401 | 403:
+            return f"the model server refused the key ({status}); check OPENAI_API_KEY"
+        case 404:
+            return "the model server does not know this model (404); check TRACEHOUND_MODEL and OPENAI_BASE_URL"
+        case 429:
+            return "the model server is over its limit (429); wait, or use another model"
+        case int():
+            return f"the model server refused the request: {said}; try another TRACEHOUND_DIALECT or another model"
+    if "timeout" in type(exc).__name__.lower():
+        return "the model gave no answer in time; try a smaller model, or TRACEHOUND_MODEL=offline"
+    if "connection" in type(exc).__name__.lower():
+        return f"the model could not be reached ({type(exc).__name__}); check OPENAI_BASE_URL and that the server runs"
+    return (
+        f"the model's server sent no chat completion ({type(exc).__name__}: {said}); check that OPENAI_BASE_URL "
+        "is an OpenAI-compatible address, most end in /v1"
+    )

@@ -212,7 +212,7 @@ def tell(state: State, deps: Deps) -> None:
     if state["route"] == "alert":
         _tell_triage(scope, draft, deps)
     _tell_gaps(scope, draft, deps)
-    draft.summary = _summary(draft, deps)
+    draft.summary = _summary(scope, draft, deps)
 
 
 def _queries_of(item: Happening, deps: Deps) -> tuple[str, ...]:
@@ -344,7 +344,7 @@ def _tell_gaps(scope: Scope, draft: Draft, deps: Deps) -> None:
         deps.emit({"type": "gap", "gap": found.model_dump(mode="json")})
 
 
-def _summary(draft: Draft, deps: Deps) -> str:
+def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
     """The shortest true account: how much, where, and the strongest steps, rendered from claims."""
     told = [entry for entry in draft.entries if entry.verdict != "benign"]
     ruled = len(draft.entries) - len(told)
@@ -354,11 +354,9 @@ def _summary(draft: Draft, deps: Deps) -> str:
         lead = ""
     if not told:
         absent = [claim.text for claim in draft.claims if claim.predicate == claiming.NOT_FOUND]
-        return lead + (
-            absent[0][:1].upper() + absent[0][1:] + "."
-            if absent
-            else "Nothing that answers the question was found; see what is not known."
-        )
+        if absent:
+            return f"{lead}{absent[0][:1].upper()}{absent[0][1:]}."
+        return lead + (_unconnected(scope, deps) or "Nothing that answers the question was found.")
     names = {item.id: item.alias for item in deps.workspace.evidence.values()}
     steps = "; ".join(_steps(draft.story.entries, names)) or claiming.cited(
         told[0].text, told[0].evidence, names, limit=2
@@ -366,6 +364,21 @@ def _summary(draft: Draft, deps: Deps) -> str:
     hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
     also = f" {ruled} look-alikes were ruled out." if ruled else ""
     return f"{lead}{len(told)} connected events on {hosts or 'no named host'}: {steps}.{also}"
+
+
+def _unconnected(scope: Scope, deps: Deps) -> str:
+    """What the hunts brought although nothing ties it to the hosts and accounts that were asked about."""
+    found = [
+        item
+        for item in deps.workspace.happenings()
+        if any(label.hunt in scope.hunts and label.signal in ("strong", "medium") for label in item.labels)
+    ]
+    if not found:
+        return ""
+    names = [deps.workspace.evidence[item.events[0].evidence].alias for item in found[:4]]
+    hosts = ", ".join(dict.fromkeys(item.host for item in found if item.host))
+    about = ", ".join((*scope.hosts, *scope.users)) or "the question"
+    return f"{len(found)} events match on {hosts} [{', '.join(names)}], and nothing ties them to {about}."
 
 
 def _steps(entries: Iterable[Happening], names: dict[str, str]) -> list[str]:
@@ -395,7 +408,8 @@ def verify(state: State, deps: Deps) -> None:
 def propose(state: State, deps: Deps) -> list[str]:
     """Propose what follows, write the answer, and name the approvals that wait."""
     draft, scope = deps.workspace.draft, state.get("scope")
-    if scope is not None and draft.declined is None:
+    # A named hunt is a search: what it brings is not yet weighed against its look-alikes.
+    if scope is not None and draft.declined is None and not scope.only:
         if state["route"] == "respond":
             proposing.propose_named(state["question"], scope, draft, deps)
         elif draft.triage is None or draft.triage.verdict == "true_positive":

@@ -187,6 +187,8 @@ def scope_of_hunt(hunt: Hunt, values: Mapping[str, Sequence[str]], window: Windo
         ),
         window=window,
         default_window=default_window,
+        # A hunt with both follows something from its host to its target.
+        outbound="target" in hunt.parameters and "host" in values and "target" not in values,
         hunts=(hunt.id,),
         only=hunt.id,
         named={name: tuple(str(value) for value in given) for name, given in values.items()},

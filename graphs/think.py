@@ -1,23 +1,26 @@
 """What the model sees and what it may ask for.
 
 The model gets the question, entity handles, and the hunts that come near; it answers by naming a hunt, by filling a
-typed search whose entity slots are enums of what code found, by a raw query, or by `finish`. It never sees a row
-unless it asks for one, and then as quoted data. The situation is one JSON block, the same for every model.
+typed search whose entity slots are enums of what code found, by a raw query, or by `finish`. It never sees a row. The
+situation is one JSON block, the same for every model.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, Self
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from .. import prompts
 from ..tools.hunts import Hunt
-from ..tools.languages.search import AnyOf, Condition, Expression, Operator, Search, Window, conjunction
+from ..tools.languages.query import Language, Platform
+from ..tools.languages.search import AnyOf, Condition, Expression, Operator, Scalar, Search, Window, conjunction
+from ..tools.languages.views import all_views
 from ..tools.languages.vocabulary import ATTRIBUTES, EventClass
-from .calling import Tool
+from .reading import Tool
 
 ENTITY_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "host": ("device.hostname",),
@@ -39,6 +42,22 @@ class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class _SearchArguments(_Arguments):
+    event_class: str
+
+    @model_validator(mode="after")
+    def _narrows(self) -> Self:
+        """A search for nothing in particular, or one that leaves a named entity out, would say more than was asked."""
+        given = self.model_dump()
+        event_class = EventClass(given.pop("event_class"))
+        for kind, value in given.items():
+            if value and kind != "text" and not _places(kind, event_class):
+                raise ValueError(f"{event_class} events name no {kind}; choose another class or leave {kind} out")
+        if not any(given.values()):
+            raise ValueError("name at least one entity, or the text to look for")
+        return self
+
+
 class Finish(_Arguments):
     """Nothing more is needed."""
 
@@ -52,44 +71,66 @@ class Candidate:
     fits: bool
 
 
-def tools_for(candidates: Sequence[Candidate], slots: Mapping[str, Sequence[str]], *, raw: bool) -> list[Tool]:
-    """The tools of one turn; their enums hold only what code found, so an argument cannot invent a target."""
-    hunts = tuple(candidate.hunt.id for candidate in candidates if candidate.fits)
+def tools_for(
+    candidates: Sequence[Candidate],
+    slots: Mapping[str, Sequence[Scalar]],
+    *,
+    platforms: Collection[Platform] = frozenset(Platform),
+    free: bool,
+    raw: bool = True,
+) -> list[Tool]:
+    """The tools of one turn; their enums hold only what code found, so an argument cannot invent a target.
+
+    Args:
+        candidates: Hunts that come near the question.
+        slots: Entity type to the values that code found in the question.
+        platforms: Where a raw query may go.
+        free: Whether text of the model's own may enter a search at all; never after telemetry was read.
+        raw: Whether raw queries are offered to this model.
+    """
     tools = []
+    hunts = tuple(candidate.hunt.id for candidate in candidates if candidate.fits)
     if hunts:
         run_hunt = create_model("RunHunt", __base__=_Arguments, hunt=(Literal[hunts], ...))
         tools.append(
             Tool("run_hunt", "Run a hunt of the library; its parameters are filled from the question.", run_hunt)
         )
-    fields: dict[str, Any] = {
-        "event_class": (Literal[tuple(item.value for item in EventClass)], ...),
-        "text": (
-            str | None,
-            Field(default=None, max_length=200, description="words that the command line, title or name holds"),
-        ),
-    }
-    for kind, values in slots.items():
-        if values and kind in ENTITY_ATTRIBUTES:
-            fields[kind] = (Literal[tuple(values)] | None, None)
-    tools.append(
-        Tool(
-            "search",
-            "Search events of one class for the named entities.",
-            create_model("SearchEvents", __base__=_Arguments, **fields),
+    entities = {kind: tuple(values) for kind, values in slots.items() if values and kind in ENTITY_ATTRIBUTES}
+    if entities or free:
+        tools.append(
+            Tool("search", "Search events of one class for the named entities.", _search_arguments(entities, free))
         )
-    )
-    if raw:
+    if raw and free:
+        sources = tuple(sorted(item for item in _sources() if item.partition("/")[0] in platforms))
         query = create_model(
             "RawQuery",
             __base__=_Arguments,
-            platform=(Literal["falcon", "sentinelone", "sentinel", "defender"], ...),
-            language=(Literal["fql", "cql", "s1ql", "kql"], ...),
-            collection=(str, Field(max_length=60)),
+            source=(Literal[sources], Field(description="platform/language/collection")),
             text=(str, Field(max_length=4_000)),
         )
         tools.append(Tool("raw_query", "Send a query of your own; it passes the same checks as any other.", query))
     tools.append(Tool("finish", "Stop: what is planned is enough.", Finish))
     return tools
+
+
+def _search_arguments(entities: Mapping[str, tuple[Scalar, ...]], free: bool) -> type[BaseModel]:
+    fields: dict[str, Any] = {"event_class": (Literal[tuple(item.value for item in EventClass)], ...)}
+    for kind, values in entities.items():
+        fields[kind] = (Literal[values] | None, None)
+    if free:
+        about = "words that the command line, title or name holds"
+        fields["text"] = (str | None, Field(default=None, min_length=2, max_length=200, description=about))
+    return create_model("SearchEvents", __base__=_SearchArguments, **fields)
+
+
+@cache
+def _sources() -> frozenset[str]:
+    """Everywhere that a raw query can go, as platform/language/collection."""
+    return frozenset(
+        f"{view.platform}/{view.language}/{view.collection}"
+        for view in all_views()
+        if view.language is not Language.REST
+    )
 
 
 TEXT_ATTRIBUTES = (
@@ -98,20 +139,23 @@ TEXT_ATTRIBUTES = (
 )  # fmt: skip
 
 
+def _places(kind: str, event_class: EventClass) -> list[str]:
+    """Attributes of a class in which an entity of a type may stand."""
+    return [name for name in ENTITY_ATTRIBUTES[kind] if name in ATTRIBUTES[event_class]]
+
+
 def search_from(arguments: BaseModel, window: Window) -> Search:
     """The typed search that the model filled."""
     given = arguments.model_dump()
     event_class = EventClass(given.pop("event_class"))
-    known = ATTRIBUTES[event_class]
     parts: list[Expression] = []
     text = given.pop("text", None)
     if text:
-        named = [name for name in TEXT_ATTRIBUTES if name in known]
+        named = [name for name in TEXT_ATTRIBUTES if name in ATTRIBUTES[event_class]]
         parts.append(_any([Condition(field=name, op=Operator.CONTAINS, values=(text,)) for name in named]))
     for kind, value in given.items():
-        names = [name for name in ENTITY_ATTRIBUTES[kind] if name in known]
-        if value and names:
-            parts.append(_any([Condition(field=name, values=(value,)) for name in names]))
+        if value:
+            parts.append(_any([Condition(field=name, values=(value,)) for name in _places(kind, event_class)]))
     return Search(event_class=event_class, where=conjunction(*parts), window=window)
 
 

@@ -176,7 +176,7 @@ def _factors(
         ),
     ]
     for closing in closings[:3]:
-        comment = closing.text("finding.comment")
+        comment = "; ".join(sorted(closing.values("finding.comment")))
         value = f"closed as {closing.text('finding.verdict').lower()} on {closing.time:%Y-%m-%d}"
         if comment:
             value += f': "{comment[:200]}"'
