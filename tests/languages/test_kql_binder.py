@@ -6,6 +6,7 @@ import pytest
 
 from tracehound.knowledge.errors import UsageError
 from tracehound.tools.languages import kql
+from tracehound.tools.languages.kql import ast
 from tracehound.tools.languages.kql.binder import Binder
 from tracehound.tools.languages.kql.schema import surfaces_of, tables
 from tracehound.tools.languages.query import Diagnostic
@@ -26,7 +27,7 @@ def columns(text: str) -> list[str]:
     """The columns that a query yields, as `getschema` would list them."""
     tree = kql.parse(text)
     statement = tree.statements[-1]
-    assert isinstance(statement, kql.ast.ExpressionStatement)
+    assert isinstance(statement, ast.ExpressionStatement)
     binder = Binder(SCHEMA, {})
     for earlier in tree.statements[:-1]:
         binder._statements((earlier,))

@@ -67,7 +67,7 @@ def body(view: str, expression: Expression | None, **more: Any) -> str:
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_every_attribute_and_operator_is_right_and_runnable(view: View) -> None:
     documented = {name: list(columns) for name, columns in tables(view.platform.value).items()}
-    written = 0
+    written, text = 0, ""
     for name, attribute in view.attributes.items():
         for op, values in VALUES.items():
             if name == "time":
