@@ -10,7 +10,8 @@ from typing import TypedDict
 import httpx
 from langchain_core.messages import HumanMessage
 
-from ..graphs.calling import Caller, Tool
+from ..graphs.calling import Caller
+from ..graphs.reading import Tool
 from ..graphs.think import Finish
 from ..knowledge import attack
 from ..knowledge.errors import ConfigurationError, ModelError, TracehoundError

@@ -1,6 +1,8 @@
 """Answers, checks and lists on a terminal. Everything that came from telemetry passes through `safe`."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -8,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..tools.evidence.records import Answer, Evidence, Proposal, QueryRecord, TimelineEntry
+from ..tools.evidence.records import Answer, Claim, Evidence, Proposal, QueryRecord, TimelineEntry, WindowRecord
 from ..tools.evidence.safe import safe
+from ..tools.response.approval import Outcome
 
 STYLE = {"suspicious": "bold", "context": "", "benign": "dim"}
 
@@ -25,12 +28,34 @@ def banner(model: str, estate: str, name: str = "") -> Text:
     return text(f"estate: {where} · model: {model}", "dim")
 
 
+def progress_line(event: Mapping[str, Any]) -> Text | None:
+    """One event of a running question as a line; None for events that the answer shows anyway."""
+    match event["type"]:
+        case "plan":
+            return _plan_line(event)
+        case "query":
+            return query_line(QueryRecord.model_validate(event["query"]))
+        case _:
+            return None
+
+
+def _plan_line(event: Mapping[str, Any]) -> Text:
+    """What is about to be asked: how many queries where, and why."""
+    planned = event["queries"]
+    where = Counter(str(item["view"]).partition(":")[0] for item in planned)
+    counts = ", ".join(f"{platform} {count}" for platform, count in sorted(where.items()))
+    why = ", ".join(dict.fromkeys(str(item["purpose"]) for item in planned))
+    return text(
+        f"plan {event['turn'] + 1}: {len(planned)} queries ({counts}): {why}" if planned else "plan: done", "dim"
+    )
+
+
 def show_answer(console: Console, answer: Answer) -> None:
     """The whole answer, as an analyst reads it: summary, timeline, look-alikes, proposals, gaps, footer."""
     if answer.declined:
         show_declined(console, answer)
     if answer.summary:
-        console.print(text(answer.summary))
+        console.print(Text(safe(answer.summary, single_line=False)))
         console.print()
     if answer.triage:
         _show_triage(console, answer)
@@ -44,20 +69,35 @@ def show_answer(console: Console, answer: Answer) -> None:
         console.print(Text("\nLooked alike and ruled out", style="bold"))
         console.print(timeline_table(ruled, alias))
     _show_runbooks(console, answer)
-    if answer.proposals:
-        console.print(Text("\nProposed, waiting for a person", style="bold"))
-        for proposal in answer.proposals:
-            console.print(proposal_block(proposal, alias))
+    _show_proposals(console, answer.proposals, alias)
     if answer.gaps:
         console.print(Text("\nNot known", style="bold"))
-        for gap in answer.gaps:
-            console.print(text(f"  · {gap.text}"))
+        console.print(_marked(("·", gap.text) for gap in answer.gaps))
     if answer.suggestions:
         console.print(Text("\nNext questions", style="bold"))
-        for suggestion in answer.suggestions:
-            console.print(text(f"  › {suggestion}"))
+        console.print(_marked(("›", suggestion) for suggestion in answer.suggestions))
     console.print()
     console.print(text(footer(answer), "dim"))
+
+
+def _show_proposals(console: Console, proposals: Sequence[Proposal], evidence: Mapping[str, Evidence]) -> None:
+    waiting = [item for item in proposals if item.status == "awaiting_approval"]
+    others = [item for item in proposals if item.status != "awaiting_approval"]
+    for title, items in (("Proposed, waiting for a person", waiting), ("Proposed", others)):
+        if items:
+            console.print(Text(f"\n{title}", style="bold"))
+            for proposal in items:
+                console.print(proposal_block(proposal, evidence))
+
+
+def _marked(lines: Iterable[tuple[str, str]]) -> Table:
+    """Paragraphs that hang beside a mark or a number."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold", ratio=1)
+    for mark, words in lines:
+        grid.add_row(text(f"  {mark}"), text(words))
+    return grid
 
 
 def footer(answer: Answer) -> str:
@@ -85,7 +125,7 @@ def show_declined(console: Console, answer: Answer) -> None:
         console.print(text("Nearest hunts: " + ", ".join(answer.declined.nearest)))
 
 
-def timeline_table(entries: Iterable[TimelineEntry], evidence: dict[str, Evidence]) -> Table:
+def timeline_table(entries: Iterable[TimelineEntry], evidence: Mapping[str, Evidence]) -> Table:
     """Time, sentence, citations."""
     table = Table(box=None, padding=(0, 1), show_header=False, pad_edge=False, expand=False)
     table.add_column(no_wrap=True, style="cyan")
@@ -101,36 +141,113 @@ def timeline_table(entries: Iterable[TimelineEntry], evidence: dict[str, Evidenc
     return table
 
 
-def proposal_block(proposal: Proposal, evidence: dict[str, Evidence]) -> Padding:
-    """One proposal: exact target, reason, evidence, undo, deadline, and how to decide."""
-    cited = ", ".join(evidence[item].alias for item in proposal.evidence if item in evidence)
-    target = ", ".join(f"{key} {value}" for key, value in proposal.target.items() if value)
+def proposal_block(proposal: Proposal, evidence: Mapping[str, Evidence]) -> Padding:
+    """One proposal: exact target and vendor call, reason, evidence, undo, deadline, and how to decide."""
+    cited = [evidence[item].alias if item in evidence else item for item in proposal.evidence]
+    radius = dict(proposal.blast_radius)
+    call, digest = radius.pop("vendor_call", ""), radius.pop("digest", "")
     lines = [
         text(f"{proposal.id}  {proposal.action} on {proposal.platform}", "bold"),
-        text(f"target: {target}"),
-        text(f"because: {proposal.reason} [{cited}]"),
+        _pairs("target", proposal.target),
+        _pairs("blast radius", radius),
+        text(f"because: {proposal.reason} [{', '.join(cited)}]"),
+        text(f"call: {call}"),
+        text(f"digest: {digest}"),
         text(f"undo: {proposal.undo or 'irreversible'} · status: {proposal.status}"),
     ]
-    if proposal.blast_radius:
-        lines.insert(2, text("blast radius: " + "; ".join(f"{k} {v}" for k, v in proposal.blast_radius.items())))
-    if proposal.decide_by:
+    if proposal.decide_by and proposal.status == "awaiting_approval":
         lines.append(
             text(f"decide by {proposal.decide_by:%Y-%m-%d %H:%M:%SZ}:  tracehound approve {proposal.id} --by NAME")
         )
-    return Padding(Group(*lines), (0, 0, 0, 2))
+    return Padding(Group(*(line for line in lines if not line.plain.endswith(": "))), (0, 0, 0, 2))
+
+
+def _pairs(title: str, values: Mapping[str, Any]) -> Text:
+    """Names and values in one line; what is empty is left out."""
+    said = [(name.replace("_", " "), _plain(value)) for name, value in values.items()]
+    return text(f"{title}: " + ", ".join(f"{name} {value}" for name, value in said if value))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def outcome_line(outcome: Outcome) -> Text:
+    """What became of a proposal, in one line."""
+    target = outcome.target.get("hostname") or outcome.target.get("device_id")
+    line = f"{outcome.id}: {outcome.action} on {target} ({outcome.platform}): {outcome.status}"
+    return text(f"{line}, {outcome.detail}" if outcome.detail else line)
+
+
+def evidence_block(item: Evidence) -> Group:
+    """One row: where it came from, its fields, and the vendor's own record."""
+    time = f"{item.time:%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z" if item.time else "no time"
+    fields = [(name, _value(value)) for name, value in sorted(item.fields.items())]
+    return Group(
+        text(f"{item.alias}  {item.id}  {item.platform} {item.collection} {item.event_class}  {time}", "bold"),
+        text(f"query {item.query} · sha256 {item.sha256}", "dim"),
+        listing(fields, ("field", "value")),
+        text("as the vendor sent it:", "dim"),
+        Text(safe(json.dumps(item.raw, ensure_ascii=True, indent=2, default=str), single_line=False)),
+    )
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def query_block(query: QueryRecord) -> Group:
+    """One query: text, verdict, window, rows, and what is missing."""
+    total = f" of {query.total}" if query.total is not None else ""
+    said = [
+        f"{query.rows}{total} rows in {query.pages} pages, {query.duration_ms:.0f} ms, {query.retries} retries",
+        f"window {_window(query.window)}",
+        f"asked by {query.hunt}" if query.hunt else "",
+        f"status {query.status}" + (f": {query.error}" if query.error else ""),
+        "complete"
+        if query.complete
+        else f"incomplete: {query.incomplete_because or query.error or 'no rows came back'}",
+        *(f"{item.severity}: {item.message}" for item in query.check.diagnostics),
+        *(f"cannot express: {sentence}" for sentence in query.cannot_express),
+    ]
+    return Group(
+        text(f"{query.id}  {query.platform} {query.language} {query.collection}", "bold"),
+        Text(safe(query.text, single_line=False)),
+        *(text(line) for line in said if line),
+    )
+
+
+def _window(window: WindowRecord) -> str:
+    span = f"{window.start:%Y-%m-%d %H:%M:%SZ} to {window.end:%Y-%m-%d %H:%M:%SZ}"
+    return f"{span} ({window.phrase})" if window.phrase else span
+
+
+def claim_block(claim: Claim, evidence: Mapping[str, Evidence]) -> Group:
+    """One claim: what it says, whether it stands, and on what."""
+    verdict = "verified" if claim.verified else f"not verified: {claim.why_not or 'it is not checkable'}"
+    cited = [f"{evidence[item].alias} ({evidence[item].query})" for item in claim.evidence if item in evidence]
+    return Group(
+        text(f"{claim.id}  {claim.kind}, {verdict}", "bold"),
+        text(claim.text),
+        text(f"rests on {', '.join(cited) or 'no row'}; queries {', '.join(claim.queries) or 'none'}", "dim"),
+    )
 
 
 def _show_triage(console: Console, answer: Answer) -> None:
     triage = answer.triage
     if triage is None:
         return
-    console.print(text(f"Verdict {triage.verdict} · priority {triage.priority} · score {triage.score:.2f}", "bold"))
-    for factor in triage.because:
-        console.print(text(f"  {factor.factor}: {factor.value}"))
+    verdict = triage.verdict.replace("_", " ")
+    console.print(text(f"Verdict: {verdict} · priority {triage.priority} · score {triage.score:.2f}", "bold"))
+    console.print(listing([(f"  {item.factor}", item.value) for item in triage.because], ("", ""), head=False))
     if triage.next_steps:
         console.print(Text("Next steps", style="bold"))
-        for number, step in enumerate(triage.next_steps, 1):
-            console.print(text(f"  {number}. {step}"))
+        console.print(_marked((f"{number}.", step) for number, step in enumerate(triage.next_steps, 1)))
+    console.print(text(f"Ticket: tracehound case export {answer.case} --format md", "dim"))
     console.print()
 
 
@@ -140,7 +257,7 @@ def _show_runbooks(console: Console, answer: Answer) -> None:
     if answer.route == "runbook":
         for hit in answer.runbooks:
             console.print(text(f"\n{hit.title} — {hit.section}", "bold"))
-            console.print(text(hit.text) if "\n" not in hit.text else Text(safe(hit.text, single_line=False)))
+            console.print(Text(safe(hit.text, single_line=False)))
         return
     console.print(Text("\nRunbook", style="bold"))
     for hit in answer.runbooks[:2]:
@@ -179,9 +296,9 @@ def _position(query: str, offset: int) -> tuple[int, int, str]:
     return number + 1, offset - (before.rfind("\n") + 1), line
 
 
-def listing(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> Table:
+def listing(rows: Iterable[Sequence[object]], headings: Sequence[str], *, head: bool = True) -> Table:
     """A plain table of neutralised cells."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=head)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
