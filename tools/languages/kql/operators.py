@@ -404,6 +404,9 @@ class OperatorParser(ExpressionParser):
             self._expression()
             if not self._accept(","):
                 break
+            while self._token.kind == "name" and self._peek().text in (",", ")"):  # more columns of ycolumns
+                self._advance()
+                self._accept(",")
         self._expect(")")
 
     def _getschema(self, token: Token) -> ast.Operator:
@@ -503,6 +506,8 @@ class OperatorParser(ExpressionParser):
                 columns.append(ast.ColumnDef(star.start, star.end, "*", "dynamic"))
             else:
                 columns.append(self._typed_column())
+                if self._accept("="):  # the columns of scan may start with a value
+                    self._operand()
             if not self._accept(","):
                 break
         self._expect(")")
