@@ -3,7 +3,7 @@ r"""The typed question that stands between an analyst's words and the vendors' l
 A `Search` asks for events of one class whose attributes meet a condition within a UTC window. Attributes are
 OCSF-style dotted names (`ATTRIBUTES` lists them for each class). All string comparisons ignore case: that is what an
 analyst means, and each language compiler writes it in its own way. Equality on a host also matches the fully
-qualified name (`ws-042` and `ws-042.corp.example`), equality on a user also matches `DOMAIN\\user` and `user@domain`.
+qualified name (`web-7` and `web-7.corp.example`), equality on a user also matches `DOMAIN\\user` and `user@domain`.
 """
 
 import re
