@@ -97,11 +97,13 @@ async def _model(settings: Settings) -> Finding:
     finish = Tool("finish", "Stop: nothing more is needed.", Finish)
     try:
         caller = Caller(open_model(name, settings))
-        await caller.choose([HumanMessage("Call the tool `finish`.")], [finish])
+        choice = await caller.choose([HumanMessage("Call the tool `finish`.")], [finish])
     except ModelError as exc:
         return _finding("model", False, f"{name}: {exc}")
     except ConfigurationError as exc:
         return _finding("model", False, str(exc))
+    if not choice.actions:
+        return _finding("model", False, f"{name} answers, and its answer could not be used: {choice.problem}")
     return _finding("model", True, f"{name} answers and calls tools")
 
 

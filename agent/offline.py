@@ -17,9 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-NEAR = 0.75
-"""A hunt is taken along when its score is at least this share of the best one's."""
-MOST = 3
+from ..graphs.obliged import obliged_hunts
 
 
 class OfflineChatModel(BaseChatModel):
@@ -52,7 +50,8 @@ class OfflineChatModel(BaseChatModel):
 def decide(messages: Sequence[BaseMessage]) -> AIMessage:
     """The calls for the situation in the last message that holds one; `finish` when there is nothing to add."""
     situation = read_situation(messages)
-    chosen = choose_hunts(situation.get("hunts", [])) if situation.get("turn", 0) == 0 else []
+    candidates = situation.get("hunts", []) if situation.get("turn", 0) == 0 else []
+    chosen = obliged_hunts((item["id"], item["score"]) for item in candidates if item.get("fits", True))
     calls: list[tuple[str, dict[str, Any]]] = [("run_hunt", {"hunt": hunt}) for hunt in chosen]
     if not calls:
         calls = [("finish", {})]
@@ -62,16 +61,6 @@ def decide(messages: Sequence[BaseMessage]) -> AIMessage:
     )
     message.usage_metadata = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     return message
-
-
-def choose_hunts(candidates: Sequence[dict[str, Any]]) -> list[str]:
-    """The best hunt and those nearly as good, best first."""
-    runnable = [candidate for candidate in candidates if candidate.get("fits", True)]
-    if not runnable:
-        return []
-    best = max(candidate["score"] for candidate in runnable)
-    near = [candidate["id"] for candidate in runnable if candidate["score"] >= NEAR * best]
-    return near[:MOST]
 
 
 def read_situation(messages: Sequence[BaseMessage]) -> dict[str, Any]:

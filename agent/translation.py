@@ -8,6 +8,7 @@ from typing import Any
 
 from ..graphs.conclude import alert_lookup
 from ..graphs.matching import match_hunts, slots_of, why_declined
+from ..graphs.obliged import obliged_hunts
 from ..graphs.plan import Wanted, findings_about, hunt_searches
 from ..graphs.routing import asks_outbound, route_of, speaks_of_an_estate
 from ..graphs.scoping import nowhere, resolve_window, scope_of
@@ -20,7 +21,6 @@ from ..tools.languages.entities import find_entities
 from ..tools.languages.query import Language, Query
 from ..tools.languages.translate import Inapplicable, translate
 from .checking import diagnostics
-from .offline import choose_hunts
 from .settings import Settings, check_folder, require_question
 from .shelves import open_library, open_retrieval
 
@@ -133,8 +133,7 @@ class Translator:
         reason = why_declined(question, scope, candidates)
         if reason is not None:
             return _Reading(window, reason=reason, nearest=nearest)
-        rated = [{"id": item.hunt.id, "score": item.score, "fits": item.fits} for item in candidates]
-        chosen = choose_hunts(rated)
+        chosen = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
         slots = slots_of(scope)
         wanted = [item for hunt in chosen for item in hunt_searches(self.library.get(hunt), slots, scope.window)]
         wanted += [alerts] if (alerts := findings_about(scope.hosts, scope.users, scope.window)) else []

@@ -17,21 +17,22 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
-from ..knowledge.errors import BudgetError, QueryError
+from ..knowledge.errors import QueryError
 from ..tools.hunts import Hunt
 from ..tools.languages.entities import find_entities
-from ..tools.languages.query import Platform, Query
+from ..tools.languages.query import Language, Platform, Query
 from ..tools.languages.search import Search, Window
 from ..tools.languages.translate import raw_query, translate
 from ..tools.languages.vocabulary import EventClass
 from . import conclude, scoping
-from .calling import Action
+from .consult import consult
 from .matching import match_hunts, slots_of, why_declined
+from .obliged import obliged_hunts
 from .plan import Wanted, askable, baseline, findings_about, hunt_searches, neighbours
 from .respond import response_graph
 from .routing import asks_outbound, route_of, speaks_of_an_estate
 from .state import Deps, QueryTask, RunNote, Scope, State, Task
-from .think import Candidate, search_from, situation, tools_for
+from .think import Candidate
 from .workspace import failed, run_query, sensors, view_key
 
 SENSOR_ORDER = (Platform.DEFENDER, Platform.FALCON, Platform.SENTINELONE)
@@ -179,36 +180,53 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     """Let the model choose hunts and searches; what the question and the findings oblige is added by code."""
     deps, scope, turn = runtime.context, state["scope"], state.get("turn", 0)
     wanted: list[Wanted] = []
+    extra: list[Wanted] = []
     raw: list[Task] = []
     if turn == 0 and scope.only:
         wanted += _searches(deps.library.get(scope.only), scope, deps)
     elif turn == 0 and state["route"] == "search":
         candidates = near_hunts(state["question"], scope, deps)
-        actions = await _consult(state, candidates, deps)
-        chosen = [deps.library.get(str(action.arguments.hunt)) for action in actions if action.tool == "run_hunt"]  # type: ignore[attr-defined]
-        wanted += [item for hunt in chosen for item in _searches(hunt, scope, deps)]
-        wanted += [
-            Wanted(search_from(action.arguments, scope.window), "model.search")
-            for action in actions
-            if action.tool == "search"
-        ]
-        raw = [_raw_task(action, scope) for action in actions if action.tool == "raw_query"]
-        scope = scope.model_copy(update={"hunts": tuple(dict.fromkeys((*scope.hunts, *(hunt.id for hunt in chosen))))})
+        obliged = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
+        wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         alerts = findings_about(scope.hosts, scope.users, scope.window)
         wanted += [alerts] if alerts else []
+        added = await consult(state["question"], scope, candidates, turn, deps)
+        chosen = tuple(hunt for hunt in added.hunts if hunt not in obliged)
+        extra += [item for hunt in chosen for item in _searches(deps.library.get(hunt), scope, deps)]
+        extra += added.searches
+        raw = [_raw_task(query) for query in added.queries]
+        hunts = tuple(dict.fromkeys((*scope.hunts, *obliged, *chosen)))
+        scope = scope.model_copy(update={"hunts": hunts, "added": chosen})
     elif turn == 0:
         wanted += conclude.around_alert(scope, deps)
     else:
-        found = conclude.story(scope, deps)
-        if await _meet(found.hosts, deps):
-            found = conclude.story(scope, deps)
-        wanted += neighbours(found, _reach_window(scope, deps))
-        wanted += baseline(found, scope.window)
-    planned = [*_tasks(wanted, scope, deps), *raw]
-    planned = _agreed(_within_budget(planned, deps), deps)
+        wanted += await _following(scope.without_added(), deps)
+        extra += await _following(scope, deps) if scope.added else []
+    planned = _within_budget(_tasks(wanted, scope, deps), deps)
+    planned = _agreed([*planned, *_additional(extra, raw, scope, deps)], deps)
     plan = [{"purpose": task["purpose"], "view": task.get("view", "raw")} for task in planned]
     deps.emit({"type": "plan", "turn": turn, "queries": plan})
     return Command(update={"planned": planned, "scope": scope, "turn": turn + 1}, goto="plan")
+
+
+async def _following(scope: Scope, deps: Deps) -> list[Wanted]:
+    """The searches that the story so far obliges."""
+    found = conclude.story(scope, deps)
+    if await _meet(found.hosts, deps):
+        found = conclude.story(scope, deps)
+    return [*neighbours(found, _reach_window(scope, deps)), *baseline(found, scope.window)]
+
+
+def _additional(extra: list[Wanted], raw: list[Task], scope: Scope, deps: Deps) -> list[Task]:
+    """What a model added, as far as its own share of the queries goes; what is obliged never waits for it."""
+    tasks: list[Task] = list(raw)
+    left = deps.budget.added - deps.workspace.added
+    for item in extra:
+        if len(tasks) < left:
+            tasks += _tasks([item], scope, deps)
+    tasks = tasks[: max(left, 0)]
+    deps.workspace.added += len(tasks)
+    return tasks
 
 
 async def _meet(hosts: tuple[str, ...], deps: Deps) -> bool:
@@ -227,26 +245,13 @@ def _reach_window(scope: Scope, deps: Deps) -> Window:
     return Window(start=start, end=min(scope.window.end + timedelta(hours=1), deps.now + timedelta(seconds=1)))
 
 
-async def _consult(state: State, candidates: list[Candidate], deps: Deps) -> tuple[Action, ...]:
-    scope = state["scope"]
-    tools = tools_for(candidates, scope.slots, raw=deps.model_name != "offline")
-    messages = situation(state["question"], scope.window, candidates, scope.slots, state.get("turn", 0))
-    choice = await deps.caller.choose(messages, tools)
-    deps.workspace.record_model(deps.model_name, messages, choice)
-    if deps.workspace.input_tokens > deps.budget.input_tokens:
-        raise BudgetError(f"limit reached: {deps.workspace.input_tokens} input tokens of {deps.budget.input_tokens}")
-    return choice.actions
-
-
 def _searches(hunt: Hunt, scope: Scope, deps: Deps) -> list[Wanted]:
     return hunt_searches(hunt, slots_of(scope), scope.window, conclude.addresses(deps))
 
 
-def _raw_task(action: Action, scope: Scope) -> Task:
-    return {
-        "raw": {**action.arguments.model_dump(), "window": scope.window.model_dump(mode="json")},
-        "purpose": "model.raw",
-    }
+def _raw_task(query: Query) -> Task:
+    given = {name: getattr(query, name) for name in ("platform", "language", "collection", "text", "limit")}
+    return {"raw": {**given, "window": query.window.model_dump(mode="json")}, "purpose": "model.raw"}
 
 
 def _tasks(wanted: list[Wanted], scope: Scope, deps: Deps) -> list[Task]:
@@ -282,7 +287,7 @@ def _platforms(wanted: Wanted, scope: Scope, deps: Deps) -> frozenset[Platform]:
 
 
 def _within_budget(planned: list[Task], deps: Deps) -> list[Task]:
-    left = deps.budget.queries - len(deps.workspace.records)
+    left = deps.budget.queries - deps.workspace.obliged
     if len(planned) > left:
         deps.workspace.skipped += len(planned) - max(left, 0)
     return planned[: max(left, 0)]
@@ -331,8 +336,8 @@ def _query_of(task: Task, deps: Deps) -> Query:
     if "raw" in task:
         raw = task["raw"]
         return raw_query(
-            Platform(raw["platform"]), raw["language"], raw["collection"], raw["text"],
-            Window.model_validate(raw["window"]), limit=1_000,
+            Platform(raw["platform"]), Language(raw["language"]), raw["collection"], raw["text"],
+            Window.model_validate(raw["window"]), raw["limit"],
         )  # fmt: skip
     known = deps.workspace.planned(task["view"])
     if known is not None:
@@ -364,7 +369,7 @@ async def _ask(wanted: list[Wanted], deps: Deps) -> None:
 async def evidence(state: State, runtime: Runtime[Deps]) -> Command[Literal["think", "runbooks"]]:
     """Look at what came back: go on while findings oblige more searches and the budget lasts."""
     deps = runtime.context
-    spent = state.get("turn", 0) >= deps.budget.turns or len(deps.workspace.records) >= deps.budget.queries
+    spent = state.get("turn", 0) >= deps.budget.turns or deps.workspace.obliged >= deps.budget.queries
     return Command(goto="runbooks" if spent else "think")
 
 

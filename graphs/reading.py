@@ -164,6 +164,6 @@ def shown(message: BaseMessage) -> str:
     text = text_of(message)
     if not isinstance(message, AIMessage):
         return text
-    calls = [{"tool": call["name"], "arguments": call["args"]} for call in message.tool_calls]
+    calls: list[dict[str, Any]] = [{"tool": call["name"], "arguments": call["args"]} for call in message.tool_calls]
     calls += [{"tool": call["name"], "arguments": call["args"]} for call in message.invalid_tool_calls]
     return "\n".join(filter(None, (text, json.dumps({"actions": calls}) if calls else "")))

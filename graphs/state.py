@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypedDict
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import BaseModel, ConfigDict
@@ -40,13 +40,20 @@ class Scope(BaseModel):
     default_window: bool = False
     outbound: bool = False
     hunts: tuple[str, ...] = ()
-    """Hunts that the question obliges."""
+    """Hunts that the question obliges, and behind them those that a model added."""
+    added: tuple[str, ...] = ()
+    """Hunts of these that a model added."""
     only: str = ""
     """The hunt to run, when the analyst named one: then nothing is chosen."""
     named: dict[str, tuple[str, ...]] = {}
     """Values of that hunt's parameters, by parameter."""
     sensors: dict[str, tuple[str, ...]] = {}
     """Host to the platforms that have a sensor on it."""
+
+    def without_added(self) -> Self:
+        """The scope as the question alone fixes it."""
+        obliged = tuple(hunt for hunt in self.hunts if hunt not in self.added)
+        return self.model_copy(update={"hunts": obliged, "added": ()})
 
 
 class Task(TypedDict, total=False):
@@ -101,6 +108,8 @@ class Budget:
     """Limits of one investigation; docs/decisions/0007 says why these."""
 
     queries: int = 90
+    added: int = 24
+    """Queries that a model may add to those; they never use up what is obliged."""
     turns: int = 4
     query_seconds: float = 180.0
     input_tokens: int = 200_000

@@ -91,7 +91,8 @@ def tools_for(
     tools = []
     hunts = tuple(candidate.hunt.id for candidate in candidates if candidate.fits)
     if hunts:
-        run_hunt = create_model("RunHunt", __base__=_Arguments, hunt=(Literal[hunts], ...))
+        one_of: Any = Literal[hunts]
+        run_hunt = create_model("RunHunt", __base__=_Arguments, hunt=(one_of, ...))
         tools.append(
             Tool("run_hunt", "Run a hunt of the library; its parameters are filled from the question.", run_hunt)
         )
@@ -102,10 +103,11 @@ def tools_for(
         )
     if raw and free:
         sources = tuple(sorted(item for item in _sources() if item.partition("/")[0] in platforms))
+        source: Any = Literal[sources]
         query = create_model(
             "RawQuery",
             __base__=_Arguments,
-            source=(Literal[sources], Field(description="platform/language/collection")),
+            source=(source, Field(description="platform/language/collection")),
             text=(str, Field(max_length=4_000)),
         )
         tools.append(Tool("raw_query", "Send a query of your own; it passes the same checks as any other.", query))

@@ -23,8 +23,9 @@ from ..tools.languages.translate import Inapplicable, translate
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary, Label
 from ..tools.vendors.estate import Coverage, Estate, QueryRun
-from .calling import Choice, text_of
+from .calling import Choice
 from .plan import Wanted
+from .reading import shown
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Workspace:
     """Hosts that the inventories were asked for."""
     skipped: int = 0
     """Planned queries that the budget left out."""
+    added: int = 0
+    """Queries that a model added to those that the question and the findings oblige."""
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -81,6 +84,11 @@ class Workspace:
                 return False
         self._covered.setdefault(key, []).append((search.window, platforms))
         return True
+
+    @property
+    def obliged(self) -> int:
+        """Queries made without the model's additions: what the budget counts."""
+        return len(self.records) - self.added
 
     def planned(self, key: str) -> Query | None:
         """A query compiled in this process, by its key; after a restart it is compiled again."""
@@ -124,11 +132,13 @@ class Workspace:
         self.model_calls += choice.calls
         self.input_tokens += choice.input_tokens
         self.output_tokens += choice.output_tokens
-        turn = [{"role": message.type, "text": text_of(message)} for message in (*messages, *choice.messages)]
+        turn = [{"role": message.type, "text": shown(message)} for message in (*messages, *choice.messages)]
         actions = [
             {"tool": action.tool, "arguments": action.arguments.model_dump(mode="json")} for action in choice.actions
         ]
-        self.case.add_traffic("model", {"model": model, "messages": turn, "actions": actions})
+        self.case.add_traffic(
+            "model", {"model": model, "messages": turn, "actions": actions, "problem": choice.problem}
+        )
 
     def labels(self, event: Event) -> tuple[Label, ...]:
         """Behaviours that an event is an instance of."""
