@@ -1,0 +1,143 @@
+"""Reports of eval runs: totals, a table for a person, the difference of two, and files."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from ..knowledge.errors import StorageError, UsageError
+from ..tools.evidence.records import iso_z
+from ..tools.evidence.safe import safe
+
+Report = dict[str, Any]
+"""`{"schema", "suites", "model", "repeat", "finished", "cases": [...], "totals": {...}, "failed"}`."""
+
+SCHEMA = "tracehound.eval/1"
+OUTCOMES = ("right", "partly", "wrong", "declined", "error")
+_STYLES = {"right": "green", "partly": "yellow", "declined": "yellow", "wrong": "bold red", "error": "bold red"}
+_MOST_SHOWN = 120
+
+
+def report_of(rows: Sequence[dict[str, Any]], names: Sequence[str], model: str, repeat: int) -> Report:
+    """The report of the rows of a run. `failed` counts the cases that are not right."""
+    return {
+        "schema": SCHEMA,
+        "suites": list(names),
+        "model": model,
+        "repeat": repeat,
+        "finished": iso_z(datetime.now(UTC).replace(microsecond=0)),
+        "cases": list(rows),
+        "totals": {
+            "all": _totals(rows),
+            **{name: _totals([row for row in rows if row["suite"] == name]) for name in names},
+        },
+        "failed": sum(row["outcome"] != "right" for row in rows),
+    }
+
+
+def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    outcomes = Counter(row["outcome"] for row in rows)
+    sums = ("wall_ms", "queries", "model_calls", "input_tokens", "output_tokens")
+    return {
+        "cases": len(rows),
+        **{name: outcomes[name] for name in OUTCOMES},
+        **{name: sum(row[name] for row in rows) for name in sums},
+    }
+
+
+def table(report: Report) -> Table:
+    """A line for each case, and one for all of them."""
+    shown = Table(title=f"{', '.join(report['suites'])} with {safe(report['model'])}", title_justify="left")
+    for heading in ("case", "outcome", "checks", "s", "queries", "what failed"):
+        number = heading in ("checks", "s", "queries")
+        shown.add_column(heading, justify="right" if number else "left", overflow="fold", no_wrap=number)
+    for row in report["cases"]:
+        shown.add_row(*_line(row))
+    totals = report["totals"]["all"]
+    shown.add_section()
+    shown.add_row(
+        f"{totals['cases']} cases",
+        ", ".join(f"{totals[name]} {name}" for name in OUTCOMES if totals[name]),
+        "",
+        f"{totals['wall_ms'] / 1000:.1f}",
+        str(totals["queries"]),
+        f"{totals['model_calls']} model calls, {totals['input_tokens'] + totals['output_tokens']} tokens",
+    )
+    return shown
+
+
+def _line(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    passed = sum(item["ok"] for item in row["measures"])
+    return (
+        row["id"],
+        Text(row["outcome"], style=_STYLES[row["outcome"]]),
+        f"{passed}/{len(row['measures'])}",
+        f"{row['wall_ms'] / 1000:.1f}",
+        str(row["queries"]),
+        Text(safe("; ".join(failures(row)))),
+    )
+
+
+def failures(row: Mapping[str, Any]) -> list[str]:
+    """What went wrong in a case, one phrase each."""
+    failed = [
+        f"{item['name']}: {_short(item['value'])} (wanted {item['wanted']})"
+        for item in row["measures"]
+        if not item["ok"]
+    ]
+    return [*([row["error"]] if row["error"] and row["outcome"] == "error" else []), *failed]
+
+
+def _short(value: object) -> str:
+    text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+
+
+def difference(old: Report, new: Report) -> str:
+    """What changed between two runs, in lines; cases are told apart by their id.
+
+    Raises:
+        UsageError: one of them is no report.
+    """
+    for report in (old, new):
+        if report.get("schema") != SCHEMA:
+            raise UsageError(
+                f"this is no report of an eval run: its schema is {report.get('schema')!r}, not {SCHEMA!r}"
+            )
+    before, after = ({row["id"]: row for row in report["cases"]} for report in (old, new))
+    lines = [line for name in before | after for line in _changes(name, before.get(name), after.get(name))]
+    right = [sum(row["outcome"] == "right" for row in rows.values()) for rows in (before, after)]
+    wall = [sum(row["wall_ms"] for row in rows.values()) / 1000 for rows in (before, after)]
+    summary = f"right {right[0]}/{len(before)} -> {right[1]}/{len(after)}, {wall[0]:.1f} s -> {wall[1]:.1f} s"
+    return safe("\n".join([*(lines or ["no case changed"]), summary]), single_line=False)
+
+
+def _changes(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterable[str]:
+    if old is None or new is None:
+        yield f"{name}: only in the {'new' if old is None else 'old'} run"
+        return
+    if old["outcome"] != new["outcome"]:
+        yield f"{name}: {old['outcome']} -> {new['outcome']}"
+    earlier = {item["name"]: item for item in old["measures"]}
+    for item in new["measures"]:
+        was = earlier.get(item["name"])
+        if was is not None and was["ok"] != item["ok"]:
+            word = "mended" if item["ok"] else "broken"
+            yield f"{name}: {word}: {item['name']}: {_short(was['value'])} -> {_short(item['value'])}"
+
+
+def write(path: Path, content: object) -> None:
+    """Write JSON.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be written: {exc.strerror or exc}") from exc
