@@ -32,6 +32,7 @@ from ..tools.languages.search import Condition, Search, Window, conjunction
 from ..tools.languages.vocabulary import EventClass
 from . import proposing
 from . import triage as triaging
+from .matching import SearchText
 from .plan import Wanted, findings_about
 from .state import Deps, Scope, State
 
@@ -163,26 +164,33 @@ def find_runbooks(state: State, deps: Deps) -> None:
     if deps.search_text is None:
         return
     draft = deps.workspace.draft
-    query = state["question"]
     techniques = _techniques(story(state["scope"], deps).entries) if state.get("scope") else []
-    if techniques and state["route"] != "runbook":
-        query = f"{query} {' '.join(attack.title(item) for item in techniques[:3])}"
-    seen: set[tuple[str, str]] = set()
-    for passage in deps.search_text(query, 20):
-        if passage.kind != "runbook" or (passage.id, passage.section) in seen:
-            continue
-        seen.add((passage.id, passage.section))
-        draft.runbooks.append(
-            RunbookHit(
-                id=passage.id,
-                title=passage.title,
-                section=passage.section,
-                score=round(passage.score, 4),
-                text=passage.text,
+    found = " ".join(attack.title(item) for item in techniques[:3])
+    # What the analyst asked comes first; what was found adds to it. An alert's question names nothing but the alert.
+    wanted = {"alert": [(found or state["question"], MAX_RUNBOOKS)], "runbook": [(state["question"], MAX_RUNBOOKS)]}
+    asked = wanted.get(state["route"], [(state["question"], 2), (found, MAX_RUNBOOKS)])
+    for query, most in asked:
+        if query:
+            _add_runbooks(query, most, draft, deps.search_text)
+
+
+def _add_runbooks(query: str, most: int, draft: Draft, search_text: SearchText) -> None:
+    """Add the best sections for a query until the draft has so many."""
+    seen = {(hit.id, hit.section) for hit in draft.runbooks}
+    for passage in search_text(query, 20):
+        if len(draft.runbooks) >= most:
+            return
+        if passage.kind == "runbook" and (passage.id, passage.section) not in seen:
+            seen.add((passage.id, passage.section))
+            draft.runbooks.append(
+                RunbookHit(
+                    id=passage.id,
+                    title=passage.title,
+                    section=passage.section,
+                    score=round(passage.score, 4),
+                    text=passage.text,
+                )
             )
-        )
-        if len(draft.runbooks) >= MAX_RUNBOOKS:
-            break
 
 
 def _techniques(entries: Iterable[Happening]) -> list[str]:
