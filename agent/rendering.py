@@ -265,11 +265,13 @@ def _show_runbooks(console: Console, answer: Answer) -> None:
 
 
 def query_line(query: QueryRecord) -> Text:
-    """One query as it is run: platform, language, verdict, rows."""
+    """One query on one line: platform, language, what came of it, and as much of its text as fits.
+
+    The whole text is in the case (`case show`) and in the JSON.
+    """
     state = query.status if query.status != "ok" else f"{query.rows} rows" + ("" if query.complete else ", incomplete")
-    line = text(f"{query.id} {query.platform} {query.language} ", "dim")
-    line.append_text(text(" ".join(query.text.split()), "dim"))
-    line.append_text(text(f" → {state}", "dim"))
+    line = text(f"{query.id} {query.platform} {query.language} → {state}: {' '.join(query.text.split())}", "dim")
+    line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
 
