@@ -1,24 +1,40 @@
-"""Terminal entry point. Only typer is imported at module level, so that `--help` stays fast."""
+"""Terminal entry point. Nothing heavy is imported at module level, so that `--help` stays fast."""
 
+import errno
+import json
+import os
+import sqlite3
 import sys
-from collections.abc import Callable, Coroutine
+import traceback
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+
+from tracehound.knowledge.errors import CaseError, NotSupportedError, StorageError, TracehoundError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tracehound.agent import Copilot, Settings
     from tracehound.evals.lab.lab import Lab
-    from tracehound.tools.evidence.records import Answer
+    from tracehound.tools.evidence.records import Answer, Proposal
+    from tracehound.tools.library import HuntLibrary
+    from tracehound.tools.response import Desk, Outcome
+    from tracehound.tools.runbooks import RunbookShelf
 
 T = TypeVar("T")
+DEBUG = "TRACEHOUND_DEBUG"
+"""When this variable is set, a fault of the program shows its traceback."""
 
 app = typer.Typer(
-    no_args_is_help=True, help="Ask a question about an incident, get a cited timeline.", add_completion=False
+    no_args_is_help=True,
+    help="Ask a question about an incident, get a cited timeline.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -38,41 +54,63 @@ kill_app = _group("kill-switch", "Stop response actions, or everything.")
 eval_app = _group("eval", "Measure the copilot.")
 config_app = _group("config", "Settings and where they come from.")
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-LabFlag = Annotated[str | None, typer.Option("--lab", metavar="DIR", help="Use a lab; `default` is the built-in one.")]
-ByFlag = Annotated[str, typer.Option("--by", metavar="NAME", help="The approver whose key signs.")]
-NowFlag = Annotated[str | None, typer.Option("--now", metavar="ISO", help="What `now` means, in UTC.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON value on standard output.")]
+EventsFlag = Annotated[bool, typer.Option("--jsonl", help="Typed events, one a line.")]
+BatchFlag = Annotated[bool, typer.Option("--jsonl", help="Batch: one JSON object a line in and out.")]
+StepFlag = Annotated[bool, typer.Option("--step", help="Ask before each query (needs a terminal).")]
+LabOption = Annotated[str | None, typer.Option("--lab", metavar="DIR", help="Use a lab; `default`: the built-in one.")]
+CaseOption = Annotated[str | None, typer.Option("--case", metavar="ID", help="Continue this case.")]
+ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="`offline`, or a model's name.")]
+NowOption = Annotated[str | None, typer.Option("--now", metavar="ISO", help="What `now` means, in UTC.")]
+SinceOption = Annotated[str | None, typer.Option("--since", metavar="T", help="Start of the window, ISO or words.")]
+UntilOption = Annotated[str | None, typer.Option("--until", metavar="T", help="End of the window, ISO or words.")]
+PlatformOption = Annotated[list[str] | None, typer.Option("--platform", metavar="P", help="Only these platforms.")]
+LanguageOption = Annotated[list[str] | None, typer.Option("--language", metavar="L", help="Only these languages.")]
+ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="The approver whose key signs.")]
+AdminOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="The admin who signs.")]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the audit trail.")]
+OutOption = Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write to this file.")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+Words = Annotated[list[str], typer.Argument(metavar="WORDS")]
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH ...")]
+LabFolder = Annotated[str | None, typer.Argument(metavar="DIR")]
 
 
 def main() -> None:
-    """Run a command; one of our errors becomes one line and its exit code."""
-    from tracehound.knowledge.errors import TracehoundError
-
-    with suppress(AttributeError, ValueError):  # a replaced stream need not be reconfigurable
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    """Run a command. What goes wrong becomes one line on standard error and an exit code."""
+    _read_and_write_utf8()
     try:
         app()
     except TracehoundError as exc:
-        _fail(exc)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None
-    except OSError as exc:
-        if exc.errno != 28:  # ENOSPC
-            raise
-        typer.echo(f"error: the disk is full ({exc.filename or 'TRACEHOUND_HOME'}); free space and run again", err=True)
-        raise SystemExit(3) from None
+        _fail(str(exc), exc.exit_code)
+    except (OSError, sqlite3.OperationalError) as exc:
+        _fail(*_storage_failure(exc))
+    except Exception as exc:
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        where = "" if os.environ.get(DEBUG) else f"; {DEBUG}=1 shows where"
+        _fail(f"this is a fault of Tracehound, please report it: {type(exc).__name__}: {exc}{where}", 1)
 
 
-def _fail(exc: Exception) -> NoReturn:
-    from tracehound.knowledge.errors import TracehoundError
+def _read_and_write_utf8() -> None:
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a replaced stream need not be reconfigurable
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _storage_failure(exc: OSError | sqlite3.OperationalError) -> tuple[str, int]:
+    place = getattr(exc, "filename", None) or "TRACEHOUND_HOME"
+    if getattr(exc, "errno", None) == errno.ENOSPC or "disk is full" in str(exc):
+        return f"the disk is full ({place}); free space and run again", StorageError.exit_code
+    reason = getattr(exc, "strerror", None) or exc
+    return f"{place} cannot be read or written: {reason}", StorageError.exit_code
+
+
+def _fail(message: str, code: int) -> NoReturn:
     from tracehound.tools.evidence.safe import safe
 
-    typer.echo(f"error: {safe(str(exc))}", err=True)
-    raise SystemExit(exc.exit_code if isinstance(exc, TracehoundError) else 1) from None
+    typer.echo(f"error: {safe(message)}", err=True)
+    raise SystemExit(code) from None
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -87,168 +125,214 @@ def _settings(**flags: str | None) -> "Settings":
     return Settings(flags={name: value for name, value in flags.items() if value})
 
 
+def _writable_home(settings: "Settings") -> Path:
+    from tracehound.agent.settings import check_folder
+
+    return check_folder(settings.home)
+
+
 def _console(*, err: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False, soft_wrap=False)
+    return Console(stderr=err, highlight=False)
 
 
 def _dump(value: object) -> None:
-    import json
-
     sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
     sys.stdout.flush()
+
+
+def _list(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """Objects whole as JSON, or their named columns as a table."""
+    if as_json:
+        _dump(rows)
+        return
+    from tracehound.agent.rendering import records
+
+    _console().print(records(rows, columns))
+
+
+def _verdict(problems: Iterable[object], fine: str, code: int) -> NoReturn:
+    """Every problem on a line of its own, or that there is none; and the exit code for it."""
+    found = [str(problem) for problem in problems]
+    for line in found or [fine]:
+        typer.echo(line)
+    raise SystemExit(code if found else 0)
+
+
+def _given(text: str) -> str:
+    """An argument's text; `-` reads standard input."""
+    return sys.stdin.read() if text == "-" else text
+
+
+def _batch(key: str, work: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Read one JSON object a line, write one result a line, in order."""
+    for number, line in enumerate(sys.stdin, 1):
+        if line.strip():
+            row = _object(line, number, key)
+            _dump({"id": row.get("id"), **work(row)})
+
+
+def _object(line: str, number: int, key: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as exc:
+        raise UsageError(f"line {number} of the batch is not JSON: {exc.msg}") from exc
+    if not isinstance(row, dict) or not isinstance(row.get(key), str):
+        raise UsageError(f'line {number} of the batch is not a JSON object with a text under "{key}"')
+    return row
 
 
 def _lab(settings: "Settings", directory: str | None) -> "Lab":
     from tracehound.evals.lab.lab import Lab
 
     place = directory or settings.get("lab")
-    return Lab.open(None if place in ("", "default", None) else Path(place), home=settings.home)
+    return Lab.open(None if place in ("", "default") else Path(place), home=settings.home)
+
+
+def _wants_lab(settings: "Settings", lab: str | None) -> bool:
+    """The lab answers when it is asked for, or when nothing else is configured."""
+    return bool(lab or settings.get("lab") or not settings.has_vendors)
 
 
 def _copilot(settings: "Settings", lab: str | None) -> "Copilot":
-    """The lab when it is asked for or nothing is configured, else the live vendors."""
     from tracehound.agent import Copilot
-    from tracehound.agent.settings import check_folder
-
-    check_folder(settings.home)
-    if lab or settings.get("lab") or not settings.has_vendors:
-        found = _lab(settings, lab)
-        _ensure_lab_approvers(settings)
-        return Copilot(estate=found.estate(), settings=settings)
-    return Copilot.from_settings(settings)
-
-
-def _ensure_lab_approvers(settings: "Settings") -> None:
     from tracehound.tools.response import ensure_lab_approvers
 
-    ensure_lab_approvers(settings.home)
+    home = _writable_home(settings)
+    if not _wants_lab(settings, lab):
+        return Copilot.from_settings(settings)
+    found = _lab(settings, lab)
+    ensure_lab_approvers(home)
+    return Copilot(estate=found.estate(), settings=settings)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One question, with the options of `ask` and `triage`."""
+
+    question: str
+    lab: str | None
+    case: str | None
+    model: str | None
+    now: str | None
+    since: str | None
+    until: str | None
+    platforms: list[str] | None
+    as_json: bool
+    as_events: bool
+    step: bool
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing but JSON may be written."""
+        return self.as_json or self.as_events
 
 
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="What do you want to know?")],
-    lab: LabFlag = None,
-    case: Annotated[str | None, typer.Option("--case", help="Continue this case.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="`offline`, or a model of an OpenAI-compatible server.")
-    ] = None,
-    now: NowFlag = None,
-    since: Annotated[str | None, typer.Option("--since", help="Start of the window, ISO or words.")] = None,
-    until: Annotated[str | None, typer.Option("--until", help="End of the window, ISO or words.")] = None,
-    platform: Annotated[list[str] | None, typer.Option("--platform", help="Only these platforms.")] = None,
-    json: JsonFlag = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Typed events, one a line.")] = False,
-    step: Annotated[bool, typer.Option("--step", help="Ask before each query (needs a terminal).")] = False,
+    lab: LabOption = None,
+    case: CaseOption = None,
+    model: ModelOption = None,
+    now: NowOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    platform: PlatformOption = None,
+    as_json: JsonFlag = False,
+    as_events: EventsFlag = False,
+    step: StepFlag = False,
 ) -> None:
     """Answer one question with a cited timeline."""
-    _answer(question, lab, case, model, now, since, until, platform, json, jsonl, step)
+    _answer(_Request(question, lab, case, model, now, since, until, platform, as_json, as_events, step))
 
 
 @app.command()
 def triage(
-    alert: Annotated[str, typer.Argument(help="Id of the alert.")],
-    lab: LabFlag = None,
-    case: Annotated[str | None, typer.Option("--case")] = None,
-    model: Annotated[str | None, typer.Option("--model")] = None,
-    now: NowFlag = None,
-    since: Annotated[str | None, typer.Option("--since")] = None,
-    until: Annotated[str | None, typer.Option("--until")] = None,
-    platform: Annotated[list[str] | None, typer.Option("--platform")] = None,
-    json: JsonFlag = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl")] = False,
-    step: Annotated[bool, typer.Option("--step")] = False,
+    alert: Annotated[str, typer.Argument(metavar="ALERT_ID", help="Id of the alert, as its platform shows it.")],
+    lab: LabOption = None,
+    case: CaseOption = None,
+    model: ModelOption = None,
+    now: NowOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    platform: PlatformOption = None,
+    as_json: JsonFlag = False,
+    as_events: EventsFlag = False,
+    step: StepFlag = False,
 ) -> None:
     """Take one alert to a ticket-ready draft."""
+    if not alert.strip():
+        raise UsageError("the alert id is empty; copy it as the platform shows it")
+    question = f"triage alert {alert.strip()}"
+    _answer(_Request(question, lab, case, model, now, since, until, platform, as_json, as_events, step))
+
+
+def _answer(request: _Request) -> NoReturn:
     from tracehound.agent.settings import require_question
 
-    question = f"triage alert {require_question(alert)}"
-    _answer(question, lab, case, model, now, since, until, platform, json, jsonl, step)
-
-
-def _answer(
-    question: str,
-    lab: str | None,
-    case: str | None,
-    model: str | None,
-    now: str | None,
-    since: str | None,
-    until: str | None,
-    platforms: list[str] | None,
-    as_json: bool,
-    as_lines: bool,
-    step: bool,
-) -> None:
-    from tracehound.agent.settings import require_question
-    from tracehound.knowledge.errors import UsageError
-
-    text = require_question(question)
-    if step and not sys.stdin.isatty():
+    require_question(request.question)
+    if request.step and not sys.stdin.isatty():
         raise UsageError("--step asks before each query and needs a terminal")
-    settings = _settings(model=model)
-    wanted = {"case": case, "now": now, "since": since, "until": until, "platforms": platforms}
-    raise SystemExit(_run(_ask_once(settings, lab, text, wanted, as_json, as_lines, step)))
+    try:
+        code = _run(_ask_once(request))
+    except TracehoundError as exc:
+        if request.as_events:
+            _dump({"type": "error", "message": str(exc), "exit_code": exc.exit_code})
+        raise
+    raise SystemExit(code)
 
 
-async def _ask_once(
-    settings: "Settings",
-    lab: str | None,
-    question: str,
-    wanted: dict[str, Any],
-    as_json: bool,
-    as_lines: bool,
-    step: bool,
-) -> int:
-    from tracehound.agent.rendering import banner, query_line, show_answer
-    from tracehound.tools.evidence.records import Answer, QueryRecord
+async def _ask_once(request: _Request) -> int:
+    from tracehound.agent.outcome import exit_code
+    from tracehound.agent.rendering import banner, progress_line, show_answer
 
     progress = _console(err=True)
-    async with _copilot(settings, lab) as copilot:
-        if not as_json and not as_lines:
+    answer: Answer | None = None
+    async with _copilot(_settings(model=request.model), request.lab) as copilot:
+        if not request.quiet:
             progress.print(banner(copilot.model_name, copilot.estate.kind, copilot.estate.name))
-        confirm: Callable[[str], bool] | None = (
-            (lambda line: typer.confirm(line, default=True, err=True)) if step else None
-        )
-        answer: Answer | None = None
-        async for event in copilot.stream(question, confirm=confirm, **wanted):
+        async for event in copilot.stream(
+            request.question,
+            case=request.case,
+            now=request.now,
+            since=request.since,
+            until=request.until,
+            platforms=request.platforms,
+            confirm=_confirm if request.step else None,
+        ):
             if event["type"] == "result":
-                answer = (
-                    Answer.model_validate(event["answer"]) if isinstance(event["answer"], dict) else event["answer"]
-                )
-            if as_lines:
-                _dump({"type": "result", **answer.to_json()} if event["type"] == "result" and answer else event)
-            elif not as_json and event["type"] == "query":
-                progress.print(query_line(QueryRecord.model_validate(event["query"])))
-        if answer is None:
-            return 1
-        if as_json:
-            _dump(answer.to_json())
-        elif not as_lines:
-            show_answer(_console(), answer)
-        return _exit_code(answer)
-
-
-def _exit_code(answer: "Answer") -> int:
-    from tracehound.agent.outcome import exit_code
-
+                answer = event["answer"]
+            elif request.as_events:
+                _dump(event)
+            elif not request.as_json and (line := progress_line(event)) is not None:
+                progress.print(line, no_wrap=True, overflow="ellipsis")
+    assert answer is not None
+    if request.as_events:
+        _dump({"type": "result", **answer.to_json()})
+    elif request.as_json:
+        _dump(answer.to_json())
+    else:
+        show_answer(_console(), answer)
     return exit_code(answer)
+
+
+def _confirm(query: str) -> bool:
+    return typer.confirm(query, default=True, err=True)
 
 
 @app.command()
 def chat(
-    case: Annotated[str | None, typer.Option("--case", help="Continue this case.")] = None,
+    case: CaseOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the latest case.")] = False,
-    lab: LabFlag = None,
-    model: Annotated[str | None, typer.Option("--model")] = None,
+    lab: LabOption = None,
+    model: ModelOption = None,
 ) -> None:
     """Investigate in a conversation."""
     from tracehound.agent.chat import talk
 
-    settings = _settings(model=model)
-
     async def run() -> None:
-        async with _copilot(settings, lab) as copilot:
+        async with _copilot(_settings(model=model), lab) as copilot:
             await talk(copilot, case=case, resume=resume)
 
     _run(run())
@@ -257,160 +341,100 @@ def chat(
 @app.command()
 def translate(
     question: Annotated[str, typer.Argument(help="A question; `-` reads it, or a batch with --jsonl.")] = "-",
-    language: Annotated[list[str] | None, typer.Option("--language", help="Only these languages.")] = None,
-    now: NowFlag = None,
-    json: JsonFlag = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Batch: one JSON object a line in and out.")] = False,
+    language: LanguageOption = None,
+    now: NowOption = None,
+    as_json: JsonFlag = False,
+    as_batch: BatchFlag = False,
 ) -> None:
     """Show one question in every language, side by side; sends nothing."""
-    from tracehound.agent.translation import translate_question
-    from tracehound.tools.languages.query import Language
+    from tracehound.agent.checking import read_language
+    from tracehound.agent.rendering import show_translation
+    from tracehound.agent.translation import Translator
 
-    settings = _settings()
-    languages = _languages(language)
-    if jsonl:
-        for row in _lines():
-            result = translate_question(row["question"], settings, languages=languages, now=row.get("now") or now)
-            _dump({"id": row.get("id"), **result})
+    languages = frozenset(map(read_language, language)) if language else None
+    translator = Translator(_settings())
+    if as_batch:
+        _batch("question", lambda row: translator.answer(row["question"], languages=languages, now=row.get("now", now)))
         return
-    text = sys.stdin.read() if question == "-" else question
-    result = translate_question(text, settings, languages=languages, now=now)
-    if json:
+    result = translator.translate(_given(question), languages=languages, now=now)
+    if as_json:
         _dump(result)
     else:
-        from rich.text import Text
-
-        from tracehound.agent.rendering import text as plain
-
-        console = _console()
-        for query in result["queries"]:
-            mark = "ok" if query["check"]["ok"] else "NOT OK"
-            console.print(
-                plain(f"{query['platform']} · {Language(query['language'])} · {query['collection']} · {mark}", "bold")
-            )
-            console.print(plain(query["text"]))
-            for sentence in query["cannot_express"]:
-                console.print(plain(f"  cannot express: {sentence}", "yellow"))
-            console.print(Text())
-        if result["declined"]:
-            console.print(plain(result["declined"]["reason"], "bold yellow"))
-            if result["declined"]["nearest"]:
-                console.print(plain("Nearest hunts: " + ", ".join(result["declined"]["nearest"])))
+        show_translation(_console(), result)
     raise SystemExit(8 if result["declined"] else 0)
-
-
-def _languages(names: list[str] | None) -> frozenset[Any] | None:
-    from tracehound.knowledge.errors import NotSupportedError, UsageError
-    from tracehound.tools.languages.query import Language
-
-    if not names:
-        return None
-    known = {item.value: item for item in Language if item is not Language.REST}
-    for name in names:
-        if name in ("powerquery", "spl"):
-            raise NotSupportedError(f"the language {name}")
-        if name not in known:
-            raise UsageError(f"there is no language {name!r}; the languages are {', '.join(known)}")
-    return frozenset(known[name] for name in names)
-
-
-def _lines() -> list[dict[str, Any]]:
-    import json
-
-    from tracehound.knowledge.errors import UsageError
-
-    rows = []
-    for number, line in enumerate(sys.stdin, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as exc:
-            raise UsageError(f"line {number} of the batch is not JSON: {exc.msg}") from exc
-        if not isinstance(row, dict):
-            raise UsageError(f"line {number} of the batch is not a JSON object")
-        rows.append(row)
-    return rows
 
 
 @app.command()
 def check(
-    language: Annotated[str, typer.Argument(help="fql, cql, s1ql or kql.")],
+    language: Annotated[str, typer.Argument(metavar="LANGUAGE", help="fql, cql, s1ql or kql.")],
     query: Annotated[str, typer.Argument(help="The query; `-` reads it, or a batch with --jsonl.")] = "-",
     collection: Annotated[str | None, typer.Option("--collection", help="Table, repository or endpoint.")] = None,
-    schema: Annotated[
-        Path | None, typer.Option("--schema", help="KQL: a schema file instead of the built-in tables.")
-    ] = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help="KQL: tables instead of the built-in ones.")] = None,
     functions: Annotated[Path | None, typer.Option("--functions", help="KQL: functions of the workspace.")] = None,
-    json: JsonFlag = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Batch: one JSON object a line in and out.")] = False,
+    as_json: JsonFlag = False,
+    as_batch: BatchFlag = False,
 ) -> None:
     """Validate one query: grammar, schema, types, policy."""
-    from tracehound.agent.translation import check_report
+    from tracehound.agent.checking import Checker, read_language
+    from tracehound.agent.rendering import show_check
+    from tracehound.evals.lab.runnable import unsupported
 
-    _languages([language])
-    if jsonl:
-        for row in _lines():
-            report = check_report(language, row["query"], row.get("collection") or collection, schema, functions)
-            _dump({"id": row.get("id"), **report})
+    checker = Checker(read_language(language), schema, functions)
+
+    def report(text: str, place: str | None) -> dict[str, Any]:
+        lacking = unsupported(checker.language, text)
+        return {**checker.report(text, place), "lab": {"runnable": lacking is None, "unsupported": lacking}}
+
+    if as_batch:
+        _batch("query", lambda row: report(row["query"], row.get("collection") or collection))
         return
-    text = sys.stdin.read() if query == "-" else query
-    report = check_report(language, text, collection, schema, functions)
-    if json:
-        _dump(report)
+    text = _given(query)
+    result = report(text, collection)
+    if as_json:
+        _dump(result)
     else:
-        from tracehound.agent.rendering import show_check
-
-        show_check(_console(), text, report)
-    raise SystemExit(0 if report["ok"] and report["read_only"] else 1)
+        show_check(_console(), text, result)
+    raise SystemExit(0 if result["ok"] and result["read_only"] else 1)
 
 
 @app.command()
 def explain(
     text: Annotated[str, typer.Argument(help="A command line, script or blob; `-` reads it.")],
-    json: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Explain a command line, script or encoded blob; runs nothing."""
-    from dataclasses import asdict
-
     from tracehound.agent.rendering import text as plain
-    from tracehound.agent.settings import require_question
     from tracehound.tools.explain import explain as read
 
-    found = read(require_question(sys.stdin.read() if text == "-" else text))
-    if json:
+    given = _given(text)
+    if not given.strip():
+        raise UsageError("there is nothing to explain; give a command line, a script, or - to read one")
+    found = read(given)
+    if as_json:
         _dump({"schema": "tracehound.explanation/1", **asdict(found)})
         return
-    console = _console()
     for sentence in found.sentences:
-        console.print(plain(sentence))
+        _console().print(plain(sentence))
+
+
+def _library() -> "HuntLibrary":
+    from tracehound.agent.shelves import open_library
+
+    return open_library(_settings())
 
 
 @hunts_app.command("list")
-def hunts_list(json: JsonFlag = False) -> None:
+def hunts_list(as_json: JsonFlag = False) -> None:
     """Every hunt: id, title, techniques."""
-    from tracehound.agent.rendering import listing
-
-    hunts = _library().all()
-    if json:
-        _dump([hunt.model_dump(mode="json", by_alias=True) for hunt in hunts])
-    else:
-        rows = [(hunt.id, hunt.title, hunt.domain, " ".join(hunt.techniques)) for hunt in hunts]
-        _console().print(listing(rows, ("hunt", "title", "domain", "techniques")))
-
-
-def _library() -> Any:
-    from tracehound.tools.library import HuntLibrary
-
-    content = _settings().get("content")
-    return HuntLibrary.load(Path(content) if content else None)
+    rows = [hunt.model_dump(mode="json", by_alias=True) for hunt in _library().all()]
+    _list(rows, ("id", "title", "domain", "techniques"), as_json)
 
 
 @hunts_app.command("show")
-def hunts_show(hunt_id: Annotated[str, typer.Argument(metavar="ID")], json: JsonFlag = False) -> None:
+def hunts_show(hunt_id: Id, as_json: JsonFlag = False) -> None:
     """One hunt, whole."""
     hunt = _library().get(hunt_id)
-    if json:
+    if as_json:
         _dump(hunt.model_dump(mode="json", by_alias=True))
         return
     import yaml
@@ -420,110 +444,95 @@ def hunts_show(hunt_id: Annotated[str, typer.Argument(metavar="ID")], json: Json
 
 
 @hunts_app.command("search")
-def hunts_search(words: Annotated[list[str], typer.Argument()], json: JsonFlag = False) -> None:
+def hunts_search(words: Words, as_json: JsonFlag = False) -> None:
     """Hunts that come near the words."""
-    _search("hunt", " ".join(words), json)
+    _list(_search("hunt", words), ("id", "title", "score"), as_json)
 
 
-def _search(kind: str, words: str, json: bool) -> None:
-    from tracehound.agent.rendering import listing
-    from tracehound.agent.settings import check_folder
+def _search(kind: str, words: Sequence[str]) -> list[dict[str, Any]]:
     from tracehound.agent.shelves import open_retrieval
 
     settings = _settings()
-    check_folder(settings.home)
-    found = [hit for hit in open_retrieval(settings).search(words, 20) if hit.kind == kind][:10]
-    if json:
-        _dump([{"id": hit.id, "title": hit.title, "section": hit.section, "score": hit.score} for hit in found])
-    else:
-        rows = [(hit.id, hit.title, hit.section, f"{hit.score:.3f}") for hit in found]
-        _console().print(listing(rows, ("id", "title", "section", "score")))
+    _writable_home(settings)
+    hits = open_retrieval(settings).search(" ".join(words), 10, kind=kind)  # type: ignore[arg-type]
+    return [{"id": hit.id, "title": hit.title, "section": hit.section, "score": hit.score} for hit in hits]
 
 
 @hunts_app.command("run")
 def hunts_run(
-    hunt_id: Annotated[str, typer.Argument(metavar="ID")],
-    values: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE")] = None,
-    lab: LabFlag = None,
-    now: NowFlag = None,
-    since: Annotated[str | None, typer.Option("--since")] = None,
-    until: Annotated[str | None, typer.Option("--until")] = None,
-    json: JsonFlag = False,
+    hunt_id: Id,
+    values: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter.")] = None,
+    lab: LabOption = None,
+    now: NowOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run one hunt and show what it finds."""
+    from tracehound.agent.outcome import exit_code
     from tracehound.agent.rendering import show_answer
-    from tracehound.knowledge.errors import UsageError
 
-    given: dict[str, list[str]] = {}
-    for item in values or []:
-        name, equals, value = item.partition("=")
-        if not equals or not value:
-            raise UsageError(f"--set {item}: write NAME=VALUE")
-        given.setdefault(name, []).append(value)
-    settings = _settings()
+    given = _parameters(values or [])
 
     async def run() -> "Answer":
-        async with _copilot(settings, lab) as copilot:
+        async with _copilot(_settings(), lab) as copilot:
             return await copilot.hunt(hunt_id, given, now=now, since=since, until=until)
 
     answer = _run(run())
-    if json:
+    if as_json:
         _dump(answer.to_json())
     else:
         show_answer(_console(), answer)
-    raise SystemExit(_exit_code(answer))
+    raise SystemExit(exit_code(answer))
+
+
+def _parameters(pairs: Iterable[str]) -> dict[str, list[str]]:
+    given: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if not name or not value:
+            raise UsageError(f"--set {pair}: write NAME=VALUE")
+        given.setdefault(name, []).append(value)
+    return given
 
 
 @hunts_app.command("check")
-def hunts_check(paths: Annotated[list[Path], typer.Argument()]) -> None:
+def hunts_check(paths: Paths) -> None:
     """Check hunt files; names file and line of every problem."""
-    from tracehound.knowledge.errors import UsageError
+    from tracehound.agent.shelves import content_folder
+    from tracehound.tools.library import check as find_problems
 
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist")
-    problems = _library().check(paths)
-    for problem in problems:
-        typer.echo(problem)
-    if not problems:
-        typer.echo(f"{len(paths)} checked, no problem")
-    raise SystemExit(1 if problems else 0)
+    problems = find_problems(paths, content=content_folder(_settings()))
+    for note in (problem for problem in problems if problem.severity == "note"):
+        typer.echo(f"note: {note}", err=True)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    _verdict(errors, f"{len(paths)} checked, no problem", 1)
 
 
 @hunts_app.command("import")
-def hunts_import(paths: Annotated[list[Path], typer.Argument(metavar="SIGMA.yml")]) -> None:
+def hunts_import(paths: Annotated[list[Path], typer.Argument(metavar="SIGMA.yml ...")]) -> None:
     """Turn Sigma rules into hunts."""
-    from tracehound.knowledge.errors import NotSupportedError
-
     raise NotSupportedError("importing Sigma rules")
 
 
-@runbooks_app.command("list")
-def runbooks_list(json: JsonFlag = False) -> None:
-    """Every runbook, ours and the SOC's own."""
-    from tracehound.agent.rendering import listing
-
-    books = _shelf().list()
-    if json:
-        _dump(
-            [
-                {"id": book.id, "title": book.title, "techniques": list(book.techniques), "own": book.own}
-                for book in books
-            ]
-        )
-    else:
-        rows = [(book.id, book.title, "own" if book.own else "", " ".join(book.techniques)) for book in books]
-        _console().print(listing(rows, ("runbook", "title", "", "techniques")))
-
-
-def _shelf() -> Any:
+def _shelf() -> "RunbookShelf":
     from tracehound.agent.shelves import open_runbooks
 
     return open_runbooks(_settings())
 
 
+@runbooks_app.command("list")
+def runbooks_list(as_json: JsonFlag = False) -> None:
+    """Every runbook, ours and the SOC's own."""
+    rows = [
+        {"id": book.id, "title": book.title, "techniques": list(book.techniques), "own": book.own}
+        for book in _shelf().list()
+    ]
+    _list(rows, ("id", "title", "own", "techniques"), as_json)
+
+
 @runbooks_app.command("show")
-def runbooks_show(runbook_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def runbooks_show(runbook_id: Id) -> None:
     """One runbook, as Markdown."""
     from tracehound.tools.evidence.safe import safe
 
@@ -531,13 +540,13 @@ def runbooks_show(runbook_id: Annotated[str, typer.Argument(metavar="ID")]) -> N
 
 
 @runbooks_app.command("search")
-def runbooks_search(words: Annotated[list[str], typer.Argument()], json: JsonFlag = False) -> None:
+def runbooks_search(words: Words, as_json: JsonFlag = False) -> None:
     """Runbook sections that come near the words."""
-    _search("runbook", " ".join(words), json)
+    _list(_search("runbook", words), ("id", "title", "section", "score"), as_json)
 
 
 @runbooks_app.command("add")
-def runbooks_add(paths: Annotated[list[Path], typer.Argument()]) -> None:
+def runbooks_add(paths: Paths) -> None:
     """Add the SOC's own runbooks (Markdown with a title)."""
     shelf = _shelf()
     for path in paths:
@@ -546,125 +555,100 @@ def runbooks_add(paths: Annotated[list[Path], typer.Argument()]) -> None:
 
 
 @runbooks_app.command("remove")
-def runbooks_remove(runbook_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def runbooks_remove(runbook_id: Id) -> None:
     """Remove one of the SOC's own runbooks."""
     _shelf().remove(runbook_id)
     typer.echo(f"removed {runbook_id}")
 
 
-def _desk(settings: "Settings") -> Any:
-    from tracehound.agent.settings import check_folder
+def _desk(settings: "Settings") -> "Desk":
     from tracehound.tools.response import Desk
 
-    return Desk(check_folder(settings.home))
+    return Desk(_writable_home(settings))
 
 
 @app.command()
-def pending(json: JsonFlag = False) -> None:
+def pending(as_json: JsonFlag = False) -> None:
     """Actions that wait for a person."""
     from tracehound.agent.rendering import proposal_block
 
     waiting = _desk(_settings()).pending()
-    if json:
+    if as_json:
         _dump([item.model_dump(mode="json") for item in waiting])
         return
-    console = _console()
     for item in waiting:
-        console.print(proposal_block(item, {}))
+        _console().print(proposal_block(item, {}))
     if not waiting:
         typer.echo("nothing waits for a decision")
 
 
 @app.command()
-def approve(
-    proposal: Annotated[str, typer.Argument(metavar="ID")],
-    by: ByFlag,
-    json: JsonFlag = False,
-) -> None:
+def approve(proposal: Id, by: ByOption, as_json: JsonFlag = False) -> None:
     """Approve one action: a decision signed with a person's key; it is executed at once."""
     from tracehound.agent.decisions import approve_proposal
 
     settings = _settings()
-    _report(
-        _run(approve_proposal(settings, proposal, by, acting_of=lambda place: _lab(settings, place).acting())), json
-    )
+    work = approve_proposal(settings, proposal, by, acting_of=lambda place: _lab(settings, place).acting())
+    _report(_run(work), as_json)
 
 
 @app.command()
-def reject(
-    proposal: Annotated[str, typer.Argument(metavar="ID")],
-    by: ByFlag,
-    why: Annotated[str, typer.Option("--why")] = "",
-    json: JsonFlag = False,
-) -> None:
+def reject(proposal: Id, by: ByOption, why: WhyOption = "", as_json: JsonFlag = False) -> None:
     """Reject one action."""
     from tracehound.agent.decisions import open_approver
 
     settings = _settings()
-    _report(_desk(settings).reject(proposal, open_approver(settings, by), why), json)
+    _report(_desk(settings).reject(proposal, open_approver(settings, by), why), as_json)
 
 
 @app.command()
-def undo(
-    proposal: Annotated[str, typer.Argument(metavar="ID")],
-    by: ByFlag,
-    json: JsonFlag = False,
-) -> None:
+def undo(proposal: Id, by: ByOption, as_json: JsonFlag = False) -> None:
     """Propose to undo an action; the undo waits for its own approval."""
     from tracehound.agent.decisions import open_approver
 
     settings = _settings()
-    _report(_desk(settings).undo(proposal, open_approver(settings, by)), json)
+    _report(_desk(settings).undo(proposal, open_approver(settings, by)), as_json)
 
 
-def _report(outcome: Any, json: bool) -> NoReturn:
+def _report(result: "Outcome | Proposal", as_json: bool) -> NoReturn:
     from tracehound.agent.decisions import decision_code
+    from tracehound.agent.rendering import outcome_line
 
-    if json:
-        _dump(outcome.model_dump(mode="json"))
+    if as_json:
+        _dump(result.model_dump(mode="json"))
     else:
-        target = outcome.target.get("hostname") or outcome.target.get("device_id")
-        typer.echo(f"{outcome.id}: {outcome.action} on {target} ({outcome.platform}): {outcome.status}")
-    raise SystemExit(decision_code(outcome.status))
+        _console().print(outcome_line(result), soft_wrap=True)
+    raise SystemExit(decision_code(result.status))
 
 
 @approver_app.command("add")
 def approver_add(
-    name: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="NAME")],
     role: Annotated[str, typer.Option("--role", help="viewer, analyst, responder, lead or admin.")] = "responder",
-    by: Annotated[str | None, typer.Option("--by", help="The admin who signs; not needed for the first one.")] = None,
+    by: AdminOption = None,
 ) -> None:
-    """Add a person and make their key."""
+    """Add a person and make their key. The first one needs no admin."""
     from tracehound.agent.decisions import open_approver
-    from tracehound.agent.settings import check_folder
     from tracehound.tools.response import add_approver
 
     settings = _settings()
-    home = check_folder(settings.home)
-    admin = open_approver(settings, by) if by else None
-    path = add_approver(home, name, role=role, admin=admin)
+    home = _writable_home(settings)
+    path = add_approver(home, name, role=role, admin=open_approver(settings, by) if by else None)
     typer.echo(f"added {name} ({role}); key: {path}")
 
 
 @approver_app.command("list")
-def approver_list(json: JsonFlag = False) -> None:
+def approver_list(as_json: JsonFlag = False) -> None:
     """People who may decide."""
-    from tracehound.agent.rendering import listing
     from tracehound.tools.response import list_approvers
 
     people = list_approvers(_settings().home)
-    if json:
-        _dump([{"name": item.name, "role": item.role, "revoked": item.revoked} for item in people])
-    else:
-        rows = [(item.name, item.role, "revoked" if item.revoked else "") for item in people]
-        _console().print(listing(rows, ("name", "role", "")))
+    _list([{"name": item.name, "role": item.role, "revoked": item.revoked} for item in people],
+          ("name", "role", "revoked"), as_json)  # fmt: skip
 
 
 @approver_app.command("revoke")
-def approver_revoke(
-    name: Annotated[str, typer.Argument()],
-    by: Annotated[str | None, typer.Option("--by", help="The admin who signs.")] = None,
-) -> None:
+def approver_revoke(name: Annotated[str, typer.Argument(metavar="NAME")], by: AdminOption = None) -> None:
     """Take a person's authority away."""
     from tracehound.agent.decisions import open_approver
     from tracehound.tools.response import revoke_approver
@@ -679,21 +663,17 @@ def audit_verify() -> None:
     """Recompute the audit trail; exit 5 when anything was changed."""
     from tracehound.tools.response import Audit
 
-    problems = Audit(_settings().home).verify()
-    for problem in problems:
-        typer.echo(problem)
-    if not problems:
-        typer.echo("the audit trail is intact")
-    raise SystemExit(5 if problems else 0)
+    _verdict(Audit(_settings().home).verify(), "the audit trail is intact", 5)
 
 
 @audit_app.command("export")
-def audit_export(out: Annotated[Path, typer.Option("-o", "--out")] = Path("audit.jsonl")) -> None:
+def audit_export(out: OutOption = None) -> None:
     """Write the audit trail and its checkpoints."""
     from tracehound.tools.response import Audit
 
-    Audit(_settings().home).export(out)
-    typer.echo(f"written to {out}")
+    place = out or Path("audit.jsonl")
+    Audit(_settings().home).export(place)
+    typer.echo(f"written to {place}")
 
 
 @kill_app.command("status")
@@ -705,12 +685,11 @@ def kill_status() -> None:
     typer.echo(f"K{int(state.level)} (epoch {state.epoch}): {state.why or 'never raised'}")
 
 
+Level = Annotated[str, typer.Argument(metavar="LEVEL", help="K0, K1, K2 or K3.")]
+
+
 @kill_app.command("raise")
-def kill_raise(
-    level: Annotated[str, typer.Argument(help="K1, K2 or K3.")],
-    by: ByFlag,
-    why: Annotated[str, typer.Option("--why")],
-) -> None:
+def kill_raise(level: Level, by: ByOption, why: WhyOption) -> None:
     """Stop autonomous starts (K1), all changes (K2), or everything (K3)."""
     from tracehound.agent.decisions import raise_switch
 
@@ -718,11 +697,7 @@ def kill_raise(
 
 
 @kill_app.command("lower")
-def kill_lower(
-    level: Annotated[str, typer.Argument(help="K0, K1 or K2.")],
-    by: ByFlag,
-    why: Annotated[str, typer.Option("--why")],
-) -> None:
+def kill_lower(level: Level, by: ByOption, why: WhyOption) -> None:
     """Lower the level again; only an admin, with a reason."""
     from tracehound.agent.decisions import lower_switch
 
@@ -730,38 +705,26 @@ def kill_lower(
 
 
 @case_app.command("list")
-def case_list(json: JsonFlag = False) -> None:
+def case_list(as_json: JsonFlag = False) -> None:
     """Every case, newest first."""
-    from tracehound.agent.rendering import listing
     from tracehound.tools.evidence.case import list_cases
 
-    cases = list_cases(_settings().home)
-    if json:
-        _dump(
-            [
-                {"id": item.id, "created": item.created, "question": item.question, "estate": item.estate}
-                for item in cases
-            ]
-        )
-    else:
-        rows = [(item.id, item.created, item.question) for item in cases]
-        _console().print(listing(rows, ("case", "created", "question")))
+    _list([asdict(item) for item in list_cases(_settings().home)], ("id", "created", "question"), as_json)
 
 
 @case_app.command("show")
-def case_show(case_id: Annotated[str, typer.Argument(metavar="ID")], json: JsonFlag = False) -> None:
+def case_show(case_id: Id, as_json: JsonFlag = False) -> None:
     """The last answer of a case."""
     from tracehound.agent.rendering import show_answer
 
     answer = _last_answer(case_id)
-    if json:
+    if as_json:
         _dump(answer.to_json())
     else:
         show_answer(_console(), answer)
 
 
 def _last_answer(case_id: str) -> "Answer":
-    from tracehound.knowledge.errors import CaseError
     from tracehound.tools.evidence.case import Case
 
     with Case.open(_settings().home, case_id, write=False) as case:
@@ -773,16 +736,16 @@ def _last_answer(case_id: str) -> "Answer":
 
 @case_app.command("export")
 def case_export(
-    case_id: Annotated[str, typer.Argument(metavar="ID")],
-    format_name: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
-    out: Annotated[Path | None, typer.Option("-o", "--out")] = None,
+    case_id: Id,
+    format_name: Annotated[str, typer.Option("--format", metavar="F", help="md or json.")] = "md",
+    out: OutOption = None,
 ) -> None:
     """Write a case's last answer in a format."""
     from tracehound.tools.evidence.exports import export
 
-    content = export(_last_answer(case_id), format_name)
+    content = export(_last_answer(case_id), format_name).rstrip("\n") + "\n"
     if out is None:
-        sys.stdout.write(content if content.endswith("\n") else content + "\n")
+        sys.stdout.write(content)
     else:
         out.write_text(content, encoding="utf-8")
         typer.echo(f"written to {out}", err=True)
@@ -791,88 +754,73 @@ def case_export(
 @case_app.command("verify")
 def case_verify(target: Annotated[str, typer.Argument(metavar="ID|FILE.json")]) -> None:
     """Recompute a case; exit 5 when anything that a view rests on was changed."""
+    _verdict(_case_problems(target), f"{target} is intact", 5)
+
+
+def _case_problems(target: str) -> Iterator[str]:
     from tracehound.tools.evidence.case import Case
     from tracehound.tools.evidence.exports import verify_file
 
     if target.endswith(".json"):
-        problems = verify_file(Path(target))
-    else:
-        with Case.open(_settings().home, target, write=False) as case:
-            problems = case.verify()
-    for problem in problems:
-        typer.echo(problem)
-    if not problems:
-        typer.echo(f"{target} is intact")
-    raise SystemExit(5 if problems else 0)
+        yield from verify_file(Path(target))
+        return
+    with Case.open(_settings().home, target, write=False) as case:
+        yield from case.verify()
 
 
 @case_app.command("replay")
 def case_replay(
-    case_id: Annotated[str, typer.Argument(metavar="ID")],
-    model: Annotated[str | None, typer.Option("--model")] = None,
-    live: Annotated[bool, typer.Option("--live")] = False,
+    case_id: Id, model: ModelOption = None, live: Annotated[bool, typer.Option("--live", help="Ask again.")] = False
 ) -> None:
     """Rebuild every view of a case offline."""
-    from tracehound.knowledge.errors import NotSupportedError
-
     raise NotSupportedError("case replay")
 
 
 @case_app.command("handoff")
-def case_handoff(case_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def case_handoff(case_id: Id) -> None:
     """A hand-over for the next shift."""
-    from tracehound.knowledge.errors import NotSupportedError
-
     raise NotSupportedError("case handoff")
 
 
 @case_app.command("delete")
-def case_delete(
-    case_id: Annotated[str, typer.Argument(metavar="ID")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+def case_delete(case_id: Id, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete a case's folder."""
-    from tracehound.knowledge.errors import UsageError
     from tracehound.tools.evidence.case import delete_case
 
-    if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError("deleting a case needs --yes where nobody can be asked")
-        if not typer.confirm(f"Delete case {case_id} and all of its evidence?"):
-            raise SystemExit(0)
-    delete_case(_settings().home, case_id)
-    typer.echo(f"deleted {case_id}")
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("deleting a case needs --yes where nobody can be asked")
+    if yes or typer.confirm(f"Delete case {case_id} and all of its evidence?"):
+        delete_case(_settings().home, case_id)
+        typer.echo(f"deleted {case_id}")
 
 
 @lab_app.command("create")
 def lab_create(
     directory: Annotated[Path | None, typer.Argument(metavar="DIR")] = None,
-    scenario: Annotated[str, typer.Option("--scenario")] = "kestrel",
-    scale: Annotated[int, typer.Option("--scale", min=1)] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    json: JsonFlag = False,
+    scenario: Annotated[str, typer.Option("--scenario", metavar="S", help="What happens in it.")] = "kestrel",
+    scale: Annotated[int, typer.Option("--scale", metavar="N", min=1, help="How much background.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Which names and times.")] = 0,
+    as_json: JsonFlag = False,
 ) -> None:
     """Make a lab."""
     from tracehound.evals.lab.lab import Lab
 
-    home = _settings().home
-    place = directory or home / "labs" / f"{scenario}-{seed}"
-    lab = Lab.create(place, scenario=scenario, scale=scale, seed=seed)
-    if json:
-        _dump(lab.info())
+    place = directory or _settings().home / "labs" / f"{scenario}-{seed}"
+    info = Lab.create(place, scenario=scenario, scale=scale, seed=seed).info()
+    if as_json:
+        _dump(info)
     else:
-        typer.echo(f"lab {lab.directory}: clock {lab.info()['clock']}, {lab.info()['events']} events")
+        typer.echo(f"lab {info['directory']}: clock {info['clock']}, {info['events']} events")
 
 
 @lab_app.command("load")
 def lab_load(
-    paths: Annotated[list[Path], typer.Argument(help="JSON lines, .zip, .tar.gz or .evtx")],
-    lab: LabFlag = None,
-    json: JsonFlag = False,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH ...", help="JSON lines, .zip, .tar.gz or .evtx")],
+    lab: LabOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Load recorded Windows telemetry into a lab of its own, or into one of yours."""
+    """Load recorded Windows telemetry into a lab of its own."""
     from tracehound.evals.lab.lab import Lab
-    from tracehound.knowledge.errors import UsageError
 
     for path in paths:
         if not path.is_file():
@@ -880,61 +828,58 @@ def lab_load(
     if lab == "default":
         raise UsageError("the default lab is never changed; leave --lab out, or name another folder")
     report = Lab.load(paths, Path(lab) if lab else None, home=_settings().home)
-    if json:
+    if as_json:
         _dump(report)
-    else:
-        typer.echo(
-            f"lab {report['directory']}: {report['loaded']} of {report['records']} records, clock {report['clock']}"
-        )
-        for name, count in sorted(report["unmapped"].items(), key=lambda item: -item[1])[:10]:
-            typer.echo(f"  not mapped: {name} ({count})", err=True)
+        return
+    typer.echo(f"lab {report['directory']}: {report['loaded']} of {report['records']} records, clock {report['clock']}")
+    for name, count in sorted(report["unmapped"].items(), key=lambda item: -item[1])[:10]:
+        typer.echo(f"  not mapped: {name} ({count})", err=True)
 
 
 @lab_app.command("serve")
 def lab_serve(
-    lab: LabFlag = None,
-    port: Annotated[int, typer.Option("--port")] = 0,
+    lab: LabOption = None,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="0: any free port.")] = 0,
     real_time: Annotated[bool, typer.Option("--real-time", help="Rate limits on wall time.")] = False,
-    delay_ms: Annotated[int, typer.Option("--delay-ms", min=0, help="Added to every answer.")] = 0,
-    json: JsonFlag = False,
+    delay_ms: Annotated[int, typer.Option("--delay-ms", metavar="N", min=0, help="Added to every answer.")] = 0,
+    as_json: JsonFlag = False,
 ) -> None:
     """Serve the lab's vendors over TLS on loopback."""
     from tracehound.evals.lab.serve import serve
 
-    settings = _settings()
-    serve(_lab(settings, lab), port=port, real_time=real_time, delay_ms=delay_ms, as_json=json)
+    serve(_lab(_settings(), lab), port=port, real_time=real_time, delay_ms=delay_ms, as_json=as_json)
 
 
 @lab_app.command("info")
-def lab_info(directory: Annotated[str | None, typer.Argument(metavar="DIR")] = None, json: JsonFlag = False) -> None:
+def lab_info(directory: LabFolder = None, as_json: JsonFlag = False) -> None:
     """What a lab holds."""
     info = _lab(_settings(), directory).info()
-    if json:
+    if as_json:
         _dump(info)
-    else:
-        for key in ("clock", "seed", "events", "question"):
-            typer.echo(f"{key}: {info[key]}")
-        for name, alert in info["alerts"].items():
-            typer.echo(f"alert {name}: {alert}")
+        return
+    for key in ("directory", "clock", "seed", "events", "question"):
+        typer.echo(f"{key}: {info[key]}")
+    for name, alert in info["alerts"].items():
+        typer.echo(f"alert {name}: {alert}")
 
 
 @lab_app.command("journal")
-def lab_journal(directory: Annotated[str | None, typer.Argument(metavar="DIR")] = None, json: JsonFlag = False) -> None:
+def lab_journal(directory: LabFolder = None, as_json: JsonFlag = False) -> None:
     """The state-changing calls that the lab's vendors received."""
     rows = _lab(_settings(), directory).journal()
-    if json:
+    if as_json:
         _dump(rows)
-    else:
-        for row in rows:
-            typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
 
 
 @lab_app.command("fault")
 def lab_fault(
-    vendor: Annotated[str, typer.Argument()],
-    operation: Annotated[str, typer.Argument()],
-    fault: Annotated[str, typer.Argument(help="A fault, or `off`.")],
-    lab: LabFlag = None,
+    vendor: Annotated[str, typer.Argument(metavar="VENDOR")],
+    operation: Annotated[str, typer.Argument(metavar="OPERATION")],
+    fault: Annotated[str, typer.Argument(metavar="FAULT", help="A fault, or `off`.")],
+    lab: LabOption = None,
 ) -> None:
     """Make an operation of a lab's vendor fail, or work again."""
     from tracehound.evals.lab.faults import set_fault
@@ -1000,38 +945,34 @@ def eval_diff(a: Annotated[Path, typer.Argument()], b: Annotated[Path, typer.Arg
 @config_app.command("show")
 def config_show(
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value came from.")] = False,
-    json: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Settings in force; secrets are masked."""
     settings = _settings()
-    rows = [(item.name, item.shown, item.origin) for item in settings.all()]
-    if not any(name == "home" for name, *_ in rows):
-        rows.append(("home", str(settings.home), "default"))
-    if json:
-        _dump({name: {"value": value, "origin": where} for name, value, where in rows})
+    shown = {item.name: {"value": item.shown, "origin": item.origin} for item in settings.all()}
+    shown.setdefault("home", {"value": str(settings.home), "origin": "default"})
+    if as_json:
+        _dump(shown)
         return
-    from tracehound.agent.rendering import listing
-
-    headings = ("setting", "value", "origin") if origin else ("setting", "value")
-    _console().print(listing([row[: len(headings)] for row in sorted(rows)], headings))
+    rows = [{"setting": name, **entry} for name, entry in sorted(shown.items())]
+    _list(rows, ("setting", "value", "origin") if origin else ("setting", "value"), as_json)
 
 
 @app.command()
-def doctor(lab: LabFlag = None, json: JsonFlag = False) -> None:
-    """Check the set-up: folder, vendors, model, index."""
+def doctor(lab: LabOption = None, as_json: JsonFlag = False) -> None:
+    """Check the set-up: folder, content, index, model, vendors, clock."""
     from tracehound.agent.doctor import examine
-    from tracehound.agent.rendering import listing
 
     settings = _settings()
-    use_lab = bool(lab or settings.get("lab") or not settings.has_vendors)
-    estate = (lambda: _lab(settings, lab).estate()) if use_lab else None
+    estate = (lambda: _lab(settings, lab).estate()) if _wants_lab(settings, lab) else None
     findings = _run(examine(settings, estate))
-    if json:
-        _dump({"schema": "tracehound.doctor/1", "checks": findings, "ok": all(item["ok"] for item in findings)})
+    healthy = all(item["ok"] for item in findings)
+    if as_json:
+        _dump({"schema": "tracehound.doctor/1", "checks": findings, "ok": healthy})
     else:
-        rows = [("ok" if item["ok"] else "FAIL", item["check"], item["detail"]) for item in findings]
-        _console().print(listing(rows, ("", "check", "detail")))
-    raise SystemExit(0 if all(item["ok"] for item in findings) else 3)
+        rows = [{"": "ok" if item["ok"] else "FAIL", **item} for item in findings]
+        _list(rows, ("", "check", "detail"), as_json)
+    raise SystemExit(0 if healthy else 3)
 
 
 def _version(value: bool) -> None:

@@ -176,11 +176,12 @@ def _plain(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def outcome_line(outcome: Outcome) -> Text:
+def outcome_line(outcome: Outcome | Proposal) -> Text:
     """What became of a proposal, in one line."""
     target = outcome.target.get("hostname") or outcome.target.get("device_id")
     line = f"{outcome.id}: {outcome.action} on {target} ({outcome.platform}): {outcome.status}"
-    return text(f"{line}, {outcome.detail}" if outcome.detail else line)
+    detail = outcome.detail if isinstance(outcome, Outcome) else ""
+    return text(f"{line}, {detail}" if detail else line)
 
 
 def evidence_block(item: Evidence) -> Group:
@@ -270,9 +271,7 @@ def query_line(query: QueryRecord) -> Text:
     The whole text is in the case (`case show`) and in the JSON.
     """
     state = query.status if query.status != "ok" else f"{query.rows} rows" + ("" if query.complete else ", incomplete")
-    line = text(f"{query.id} {query.platform} {query.language} → {state}: {' '.join(query.text.split())}", "dim")
-    line.no_wrap, line.overflow = True, "ellipsis"
-    return line
+    return text(f"{query.id} {query.platform} {query.language} → {state}: {' '.join(query.text.split())}", "dim")
 
 
 def show_check(console: Console, query: str, result: dict[str, Any]) -> None:
@@ -296,6 +295,31 @@ def _position(query: str, offset: int) -> tuple[int, int, str]:
     lines = query.split("\n")
     line = lines[number] if number < len(lines) else ""
     return number + 1, offset - (before.rfind("\n") + 1), line
+
+
+def show_translation(console: Console, result: Mapping[str, Any]) -> None:
+    """One question in every language, side by side, and what a platform cannot answer."""
+    if result["window"]:
+        console.print(text("window {start} to {end} ({phrase})".format(**result["window"]), "dim"))
+    for query in result["queries"]:
+        mark = "ok" if query["check"]["ok"] else "NOT OK"
+        console.print(
+            text(f"\n{query['platform']} · {query['language']} · {query['collection']} · {mark}".strip(), "bold")
+        )
+        console.print(Text(safe(query["text"], single_line=False)), soft_wrap=True)
+        for sentence in query["cannot_express"]:
+            console.print(text(f"  cannot express: {sentence}", "yellow"))
+    for item in result["not_applicable"]:
+        console.print(text(f"{item['platform']}: {item['reason']}", "dim"))
+    if result["declined"]:
+        console.print(text(result["declined"]["reason"], "bold yellow"))
+        if result["declined"]["nearest"]:
+            console.print(text("Nearest hunts: " + ", ".join(result["declined"]["nearest"])))
+
+
+def records(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    """The named columns of objects as a table."""
+    return listing([[_plain(row.get(name)) for name in columns] for row in rows], columns)
 
 
 def listing(rows: Iterable[Sequence[object]], headings: Sequence[str], *, head: bool = True) -> Table:
