@@ -5,8 +5,10 @@ from langchain_core.language_models import BaseChatModel
 from ..knowledge.errors import ConfigurationError
 from .settings import Settings
 
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 300.0
 RETRIES = 2
+ANSWER_TOKENS = 4_096
+"""Small models repeat themselves until somebody stops them."""
 
 
 def open_model(name: str, settings: Settings | None = None) -> BaseChatModel:
@@ -36,6 +38,7 @@ def open_model(name: str, settings: Settings | None = None) -> BaseChatModel:
         timeout=TIMEOUT_SECONDS,
         max_retries=RETRIES,
         temperature=0,
+        max_completion_tokens=ANSWER_TOKENS,
         use_responses_api=False,
         stream_usage=True,
     )

@@ -22,8 +22,8 @@ from .reading import Action, Tool, compact, read_actions, shown, text_of
 Dialect = Literal["native", "json_schema", "fenced"]
 DIALECTS: tuple[Dialect, ...] = ("native", "json_schema", "fenced")
 REPAIRS = 2
-PATIENCE = 180.0
-"""Seconds that one answer may take, the client's own retries included."""
+PATIENCE = 300.0
+"""Seconds that one turn may take, with all its answers, repairs and the client's own retries."""
 ECHO = 2_000
 """Characters of a model's answer that it is shown again when it has to repair it."""
 
@@ -58,8 +58,18 @@ class Caller:
             The actions of the last answer that are valid, and what was wrong with the rest.
 
         Raises:
-            ModelUnavailableError: no usable answer from the server.
+            ModelUnavailableError: no usable answer from the server, or none in time.
         """
+        try:
+            async with asyncio.timeout(self.patience):
+                return await self._converse(messages, tools)
+        except TimeoutError as exc:
+            raise ModelUnavailableError(
+                f"the model gave no usable answer within {self.patience:.0f} s; try a smaller or faster one, "
+                "or TRACEHOUND_MODEL=offline"
+            ) from exc
+
+    async def _converse(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> Choice:
         dialect, *others = self._dialects()
         talk, replies, repairs = list(messages), list[AIMessage](), 0
         sent = received = 0
@@ -104,10 +114,7 @@ class Caller:
                 runnable = self.model
                 talk = with_instruction(talk, tools)
         try:
-            async with asyncio.timeout(self.patience):
-                reply = await runnable.ainvoke(list(talk))
-        except TimeoutError as exc:
-            raise ModelUnavailableError(f"the model gave no answer within {self.patience:.0f} s") from exc
+            reply = await runnable.ainvoke(list(talk))
         except Exception as exc:  # Any chat model may be given, and each client raises errors of its own.
             cut = _cut_short(exc)
             if cut is None:

@@ -141,6 +141,11 @@ def _without(schema: Any, keys: set[str]) -> Any:
         return [_without(item, keys) for item in schema]
     if not isinstance(schema, dict):
         return schema
+    if "anyOf" in schema:
+        # Left out says the same as null, and is one way less to say it.
+        some = [option for option in schema["anyOf"] if option != {"type": "null"}]
+        if len(some) == 1:
+            schema = {**{key: value for key, value in schema.items() if key != "anyOf"}, **some[0]}
     kept = {}
     for key, value in schema.items():
         if key == "properties":
