@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tracehound.tools.runbooks import RunbookShelf
 
 T = TypeVar("T")
+WIDE = 400
+"""Columns of a table that is not shown on a terminal."""
 DEBUG = "TRACEHOUND_DEBUG"
 """When this variable is set, a fault of the program shows its traceback."""
 
@@ -149,7 +151,9 @@ def _list(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bo
         return
     from tracehound.agent.rendering import records
 
-    _console().print(records(rows, columns))
+    console = _console()
+    # A file or a pipe has no edge to wrap at: one row, one line.
+    console.print(records(rows, columns), width=None if console.is_terminal else WIDE)
 
 
 def _verdict(problems: Iterable[object], fine: str, code: int) -> NoReturn:

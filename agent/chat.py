@@ -173,7 +173,7 @@ class Chat:
                 self.last = event["answer"]
                 show_answer(self.out, event["answer"])
             elif (line := progress_line(event)) is not None:
-                self.progress.print(line)
+                self.progress.print(line, no_wrap=True, overflow="ellipsis")
         if self._questions() == asked:
             self._note_question(question)
 

@@ -26,6 +26,50 @@ def read_language(name: str) -> Language:
     return known[name]
 
 
+class Checker:
+    """Checks many queries of one language against the same tables."""
+
+    def __init__(self, language: Language, schema_file: Path | None = None, functions_file: Path | None = None) -> None:
+        """Read the files once.
+
+        Raises:
+            UsageError: a file for a language that has no use for it, or one that breaks its shape.
+            ConfigurationError: a file cannot be read.
+        """
+        self.language = language
+        self._own: dict[str, Any] = {}
+        if schema_file is None and functions_file is None:
+            return
+        if language is not Language.KQL:
+            raise UsageError(f"--schema and --functions are for kql; {language.value} has built-in tables only")
+        from ..tools.languages import kql
+
+        if schema_file:
+            self._own["schema"] = kql.load_schema(_content(schema_file))
+        if functions_file:
+            self._own["functions"] = kql.load_functions(_content(functions_file))
+
+    def report(self, text: str, collection: str | None = None) -> dict[str, Any]:
+        """`tracehound.check/1` of one query; what the lab can run is for the caller to add."""
+        verdict = self._verdict(text, collection)
+        return {
+            "schema": "tracehound.check/1",
+            "language": self.language.value,
+            "ok": verdict.ok,
+            "read_only": verdict.read_only,
+            "diagnostics": diagnostics(verdict),
+            "collections": list(verdict.collections),
+            "fields": list(verdict.fields),
+        }
+
+    def _verdict(self, text: str, collection: str | None) -> Check:
+        if not self._own:
+            return check_query(self.language, text, collection)
+        from ..tools.languages import kql
+
+        return kql.check(text, collection, **self._own)
+
+
 def check_report(
     language: Language,
     text: str,
@@ -33,36 +77,8 @@ def check_report(
     schema_file: Path | None = None,
     functions_file: Path | None = None,
 ) -> dict[str, Any]:
-    """`tracehound.check/1` of one query; what the lab can run is for the caller to add.
-
-    Raises:
-        UsageError: a schema or functions file for a language that has none, or one that breaks its shape.
-        ConfigurationError: such a file cannot be read.
-    """
-    verdict = _verdict(language, text, collection, schema_file, functions_file)
-    return {
-        "schema": "tracehound.check/1",
-        "language": language.value,
-        "ok": verdict.ok,
-        "read_only": verdict.read_only,
-        "diagnostics": diagnostics(verdict),
-        "collections": list(verdict.collections),
-        "fields": list(verdict.fields),
-    }
-
-
-def _verdict(
-    language: Language, text: str, collection: str | None, schema_file: Path | None, functions_file: Path | None
-) -> Check:
-    if schema_file is None and functions_file is None:
-        return check_query(language, text, collection)
-    if language is not Language.KQL:
-        raise UsageError(f"--schema and --functions are for kql; {language.value} has built-in tables only")
-    from ..tools.languages import kql
-
-    schema = kql.load_schema(_content(schema_file)) if schema_file else None
-    functions = kql.load_functions(_content(functions_file)) if functions_file else None
-    return kql.check(text, collection, schema, functions)
+    """`Checker.report` of a single query."""
+    return Checker(language, schema_file, functions_file).report(text, collection)
 
 
 def _content(path: Path) -> str:

@@ -325,8 +325,8 @@ def records(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
 def listing(rows: Iterable[Sequence[object]], headings: Sequence[str], *, head: bool = True) -> Table:
     """A plain table of neutralised cells."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=head)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(text(cell) for cell in row))
     return table

@@ -92,17 +92,17 @@ class Translator:
             if isinstance(item, Query) and (languages is None or item.language in languages)
         ]
         missing = {(item.platform.value, item.reason) for _, item in made if isinstance(item, Inapplicable)}
-        return {
-            "schema": "tracehound.translation/1",
-            "question": question,
-            "window": reading.window.model_dump(mode="json") if reading.window else None,
-            "searches": [wanted.search.model_dump(mode="json") for wanted in reading.wanted],
-            "queries": queries,
-            "not_applicable": [{"platform": platform, "reason": reason} for platform, reason in sorted(missing)],
-            "confidence": reading.confidence,
-            "declined": declined(reading.reason, reading.nearest) if reading.reason else None,
-            "model": "offline",
-        }
+        absent = [{"platform": platform, "reason": reason} for platform, reason in sorted(missing)]
+        return _result(question, reading, queries, absent)
+
+    def answer(
+        self, text: str, *, languages: Collection[Language] | None = None, now: str | None = None
+    ) -> dict[str, Any]:
+        """`translate` for a batch: a question that cannot be read is a declined one."""
+        try:
+            return self.translate(text, languages=languages, now=now)
+        except UsageError as exc:
+            return _result(text, _Reading(None, reason=str(exc)))
 
     def _read(self, question: str, now: datetime) -> _Reading:
         entities = find_entities(question)
@@ -158,9 +158,21 @@ def translate_question(
     return Translator(settings).translate(text, languages=languages, now=now)
 
 
-def declined(reason: str, nearest: Sequence[str] = ()) -> dict[str, Any]:
-    """Why a question was not translated."""
-    return {"reason": reason, "nearest": list(nearest), "candidates": []}
+def _result(
+    question: str, reading: _Reading, queries: Sequence[dict[str, Any]] = (), absent: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
+    refused = {"reason": reading.reason, "nearest": list(reading.nearest), "candidates": []}
+    return {
+        "schema": "tracehound.translation/1",
+        "question": question,
+        "window": reading.window.model_dump(mode="json") if reading.window else None,
+        "searches": [wanted.search.model_dump(mode="json") for wanted in reading.wanted],
+        "queries": list(queries),
+        "not_applicable": list(absent),
+        "confidence": reading.confidence,
+        "declined": refused if reading.reason else None,
+        "model": "offline",
+    }
 
 
 def query_json(wanted: Wanted, query: Query) -> dict[str, Any]:
