@@ -133,10 +133,14 @@ def _writable_home(settings: "Settings") -> Path:
     return check_folder(settings.home)
 
 
-def _console(*, err: bool = False) -> "Console":
+def _console(*, err: bool = False, wide: bool = False) -> "Console":
+    """A console; a `wide` one has no edge to wrap at where it is no terminal, so that one row is one line."""
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False)
+    console = Console(stderr=err, highlight=False)
+    if wide and not console.is_terminal:
+        console.width = WIDE
+    return console
 
 
 def _dump(value: object) -> None:
@@ -151,9 +155,7 @@ def _list(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bo
         return
     from tracehound.agent.rendering import records
 
-    console = _console()
-    # A file or a pipe has no edge to wrap at: one row, one line.
-    console.print(records(rows, columns), width=None if console.is_terminal else WIDE)
+    _console(wide=True).print(records(rows, columns))
 
 
 def _verdict(problems: Iterable[object], fine: str, code: int) -> NoReturn:
