@@ -214,7 +214,7 @@ def _alert(seen: Observation) -> Rows:
     uid = text("finding.uid") or f"{CID}:ind:{aid(host)}:{number}"
     severity = text("severity") or "Medium"
     device = {
-        "device_id": aid(host), "hostname": host, "local_ip": text("device.ip"), "external_ip": "192.0.2.10",
+        "device_id": aid(host), "hostname": host, "local_ip": text("device.ip"), "external_ip": text("device.external_ip"),
         "os_version": seen.extra.get("os_version", "Windows 11"), "platform_name": "Windows",
         "product_type_desc": seen.extra.get("product_type", "Workstation"), "status": "normal",
     }  # fmt: skip
@@ -277,7 +277,7 @@ def _device(seen: Observation) -> Rows:
     product = seen.extra.get("product_type", "Workstation")
     document: dict[str, Any] = {
         "device_id": aid(host), "cid": CID, "hostname": host, "local_ip": text("device.ip"),
-        "external_ip": text("device.external_ip") or "192.0.2.10",
+        "external_ip": text("device.external_ip"),
         "mac_address": "-".join(digest("mac", host)[at : at + 2] for at in range(0, 12, 2)),
         "machine_domain": text("device.domain"), "site_name": seen.extra.get("site", "HQ"), "ou": [product + "s"],
         "platform_name": "Linux" if text("device.os") == "linux" else "Windows", "platform_id": "0",

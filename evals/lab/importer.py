@@ -306,7 +306,6 @@ def _inventory(host: Host, end: datetime) -> Observation:
         "device.hostname": host.name, "device.os": "windows", "device.ip": host.address, "device.domain": host.domain,
         "device.type": product, "device.criticality": "critical" if host.controller else "normal",
         "device.tags": ["domain-controller"] if host.controller else [], "device.last_user": account(host.user)[0],
-        "device.external_ip": "192.0.2.10",
     }  # fmt: skip
     return Observation(
         EventClass.DEVICE, end - timedelta(seconds=1), attributes, ENDPOINT,

@@ -44,7 +44,14 @@ def build(seed: int, scale: int) -> tuple[list[Observation], dict[str, Any]]:
     """Everything that happened, renamed, and what the lab says of itself (clock, names, alerts, question)."""
     facts = _drawn(seed)
     names = Names(facts, seed)
-    scene = Scene(end_of(seed), facts["company"]["domain"], facts["company"]["netbios"], _hosts(facts), names.text)
+    scene = Scene(
+        end_of(seed),
+        facts["company"]["domain"],
+        facts["company"]["netbios"],
+        _hosts(facts),
+        names.text,
+        facts["external"]["vpn"],
+    )
     _inventory(scene)
     _directory(scene, facts)
     for story in STORIES:
@@ -148,7 +155,7 @@ def _inventory(scene: Scene) -> None:
     for number, host in enumerate(scene.hosts.values()):
         attributes = {
             "device.type": host.product, "device.criticality": host.criticality, "device.tags": list(host.tags),
-            "device.last_user": host.user, "device.external_ip": "192.0.2.10",
+            "device.last_user": host.user,
         }  # fmt: skip
         watching = host.sensors - {SENTINEL}
         scene.note(

@@ -310,7 +310,7 @@ def _device_info(seen: Observation) -> dict[str, Any]:
         "DeviceId": machine_id(seen.host),
         "DeviceName": _fqdn(seen),
         "ClientVersion": "10.8760.22631.3447",
-        "PublicIP": text("device.external_ip") or "192.0.2.10",
+        "PublicIP": text("device.external_ip"),
         "OSPlatform": seen.extra.get("os_version", "Windows11").replace(" ", ""),
         "DeviceType": seen.extra.get("product_type", "Workstation"),
         "DeviceCategory": "Endpoint",

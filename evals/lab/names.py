@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from .identity import guid
+
 _GIVEN = "abcdefghijklmnoprstvw"
 _FAMILY = (
     "arslan", "berger", "conti", "drexler", "eriksen", "faber", "garcia", "holm", "ibrahim", "jokinen", "kovacs",
@@ -25,6 +27,7 @@ _SERVICES = {
     "svc-build": ("sa-ci", "srv.make", "svc-pipeline"), "ci-deploy": ("cd-release", "iac-runner", "ship-bot"),
 }  # fmt: skip
 _DOCUMENTS = ("Remittance", "Statement", "CreditNote", "Shipment", "Quote", "Reminder")
+_GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _EXFILTRATORS = ("rclone.exe",)
 """The tool keeps its name: renaming it would make another story (masquerading)."""
 
@@ -37,6 +40,7 @@ class Names:
         self._draw = random.Random(f"names-{seed}")
         self._world = world
         self.mapping: dict[str, str] = {}
+        self._known: dict[str, str] = {}
         if seed:
             self._rename()
         else:
@@ -128,9 +132,11 @@ class Names:
         """A text with every canonical name replaced."""
         if not self.seed:
             return text
-        if "10.20." in text:
-            text = text.replace("10.20.", f"10.{self.subnet}.")
-        return self._pattern.sub(self._replace, text)
+        if text not in self._known:
+            moved = text.replace("10.20.", f"10.{self.subnet}.")
+            renamed = self._pattern.sub(self._replace, moved)
+            self._known[text] = _GUID.sub(lambda found: guid(self.seed, found.group(0)), renamed)
+        return self._known[text]
 
     def _replace(self, match: re.Match[str]) -> str:
         found = match.group(0)

@@ -52,6 +52,8 @@ class Scene:
     hosts: dict[str, Host]
     rename: Callable[[str], str] = str
     """Renames what is encoded before it is written; everything else is renamed afterwards."""
+    egress: str = ""
+    """The address that its hosts have outside."""
     seen: list[Observation] = field(default_factory=list)
     _next_pid: int = 4000
 
@@ -73,6 +75,8 @@ class Scene:
         if host is not None:
             known = {"device.hostname": host.name, "device.ip": host.ip, "device.domain": self.domain}
             known["device.os"] = "linux" if host.linux else "windows"
+            if event_class in (EventClass.DEVICE, EventClass.FINDING):
+                known["device.external_ip"] = self.egress
             if event_class is not EventClass.DEVICE:
                 known.pop("device.domain")
         watching = frozenset(sensors) if sensors is not None else host.sensors if host else frozenset({SENTINEL})

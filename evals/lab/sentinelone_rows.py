@@ -229,7 +229,8 @@ def _threat(seen: Observation) -> Rows:
         "id": uid,
         "agentDetectionInfo": {
             "agentDomain": text("device.domain"), "agentIpV4": text("device.ip"), "agentOsName": "Windows Server 2022",
-            "agentUuid": agent_uuid(host), "agentVersion": "24.1.4.257", "externalIp": "192.0.2.10", "siteName": SITE,
+            "agentUuid": agent_uuid(host), "agentVersion": "24.1.4.257",
+            "externalIp": text("device.external_ip"), "siteName": SITE,
             "agentMitigationMode": "detect", "agentLastLoggedInUserName": user,
         },
         "agentRealtimeInfo": {
@@ -292,7 +293,7 @@ def _agent(seen: Observation) -> Rows:
         "isUninstalled": False, "infected": False, "activeThreats": 0, "networkStatus": "connected",
         "networkQuarantineEnabled": False,
         "networkInterfaces": [{"inet": [text("device.ip")], "inet6": [], "name": "Ethernet", "physical": ""}],
-        "externalIp": text("device.external_ip") or "192.0.2.10", "lastIpToMgmt": text("device.ip"),
+        "externalIp": text("device.external_ip"), "lastIpToMgmt": text("device.ip"),
         "lastActiveDate": _iso(seen.time), "registeredAt": _iso(seen.time - timedelta(days=200)),
         "createdAt": _iso(seen.time - timedelta(days=200)), "updatedAt": _iso(seen.time),
         "lastLoggedInUserName": text("device.last_user"), "mitigationMode": "detect",

@@ -19,6 +19,8 @@ def signin(
     agent: str = BROWSER,
 ) -> None:  # fmt: skip
     """A sign-in to the cloud directory."""
+    # Sessions belong to browsers: legacy protocols have none. One from another address is another one.
+    usual = guid("session", user, when.date(), ip) if client == "Browser" else ""
     requirement = "multiFactorAuthentication" if mfa else "singleFactorAuthentication"
     row = {
         "Id": guid("signin", user, when.isoformat(), ip), "UserPrincipalName": f"{user}@{scene.domain}",
@@ -26,7 +28,7 @@ def signin(
         "LocationDetails": {"city": city, "countryOrRegion": country}, "ResultType": result,
         "ResultDescription": _RESULTS.get(result, ""), "ClientAppUsed": client, "AppDisplayName": app,
         "ResourceDisplayName": app, "AuthenticationRequirement": requirement, "UserAgent": agent, "IsInteractive": True,
-        "SessionId": session or guid("session", user, when.date()), "RiskLevelDuringSignIn": "none", "RiskState": "none",
+        "SessionId": session or usual, "RiskLevelDuringSignIn": "none", "RiskState": "none",
         "ConditionalAccessStatus": "success" if mfa else "notApplied", "CorrelationId": guid("corr", user, when.isoformat()),
         "Status": {"errorCode": int(result), "additionalDetails": detail}, "OperationName": "Sign-in activity",
         "Category": "SignInLogs",
@@ -277,12 +279,13 @@ def _call(
     scene: Scene, when: datetime, user: str, name: str, source: str, parameters: Mapping[str, Any], ip: str, agent: str,
     story: str,
 ) -> None:  # fmt: skip
+    key = "AKIA" + digest("aws-key", scene.rename(user))[:16].upper()
     row = {
         "AwsEventId": guid("aws", name, ip, when.isoformat()), "EventName": name, "EventSource": source,
         "EventTypeName": "AwsApiCall", "EventVersion": "1.09", "AWSRegion": "eu-central-1", "SourceIpAddress": ip,
         "UserAgent": agent, "UserIdentityType": "IAMUser", "UserIdentityUserName": user,
         "UserIdentityArn": f"arn:aws:iam::210987654321:user/{user}", "UserIdentityAccountId": "210987654321",
-        "UserIdentityAccessKeyId": "AKIA" + digest("aws-key", user)[:16].upper(), "RecipientAccountId": "210987654321",
+        "UserIdentityAccessKeyId": key, "RecipientAccountId": "210987654321",
         "RequestParameters": json.dumps(parameters, separators=(",", ":")),
         "ReadOnly": name.startswith(("List", "Get")), "ManagementEvent": name != "PutObject",
     }  # fmt: skip
