@@ -1,1 +1,1 @@
-"""Benchmarks: ratios against something run beside, never absolute times."""
+"""Benchmarks: ratios against something run beside, never absolute times. `python -m tracehound.evals.bench`."""
