@@ -25,7 +25,7 @@ from ..tools.languages.query import Platform
 from ..tools.response import Approver, Desk, Outcome
 from ..tools.vendors.attribution import attributed
 from ..tools.vendors.estate import Estate
-from .models import open_model
+from .models import close_model, open_model
 from .settings import Settings, check_folder, require_question
 from .shelves import open_library, open_retrieval
 
@@ -64,6 +64,7 @@ class Copilot:
         dialect = self.settings.get("dialect", "auto")
         if dialect not in ("auto", "native", "json_schema", "fenced"):
             raise ConfigurationError(f"TRACEHOUND_DIALECT is {dialect!r}; use auto, native, json_schema or fenced")
+        self._opened_model = isinstance(chosen, str)
         opened = open_model(chosen, self.settings) if isinstance(chosen, str) else chosen
         self.caller = Caller(opened, dialect)  # type: ignore[arg-type]
         self.budget = budget or Budget(default_days=self.settings.window_days)
@@ -102,6 +103,8 @@ class Copilot:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.estate.aclose()
+        if self._opened_model:
+            await close_model(self.caller.model)
         await self._stack.aclose()
 
     @property

@@ -29,7 +29,7 @@ VENDOR_SETTINGS = frozenset(
     f"{vendor}_{key}{suffix}" for vendor, keys in _VENDOR_KEYS.items() for key in keys for suffix in ("", "_acting")
 )
 GENERAL_SETTINGS = frozenset(
-    {"home", "lab", "model", "base_url", "dialect", "window", "user", "content", "ca_file", "proxy"}
+    {"home", "lab", "model", "base_url", "dialect", "window", "user", "content", "ca_file", "proxy", "answer_limit"}
 )
 _ELSEWHERE = {"base_url": "OPENAI_BASE_URL", "api_key": "OPENAI_API_KEY"}
 """Settings whose environment variable is not TRACEHOUND_<NAME>."""

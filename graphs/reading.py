@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 MAX_TEXT = 20_000
 """Characters of a model's answer that are read; a longer one is nonsense."""
+MAX_TRIES = 100
+"""Opening braces from which an object is read; text full of them is nonsense."""
 MAX_ACTIONS = 6
 """Actions of one answer that are taken; a model that repeats itself gets no more."""
 
@@ -104,9 +106,10 @@ def find_json(text: str) -> list[dict[str, Any]]:
     blocks = re.findall(r"```(?:json)?\s*(.*?)```", text, flags=re.DOTALL) or [text]
     found: list[dict[str, Any]] = []
     decoder = json.JSONDecoder()
+    tries = 0
     for block in blocks:
         at = 0
-        while (at := block.find("{", at)) >= 0:
+        while (at := block.find("{", at)) >= 0 and (tries := tries + 1) <= MAX_TRIES:
             try:
                 value, end = decoder.raw_decode(block, at)
             except (json.JSONDecodeError, RecursionError):
