@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from ..graphs.conclude import alert_lookup
-from ..graphs.matching import match_hunts, slots_of, why_declined
+from ..graphs.matching import is_about_an_estate, match_hunts, slots_of, why_declined
 from ..graphs.obliged import obliged_hunts
 from ..graphs.plan import Wanted, findings_about, hunt_searches
-from ..graphs.routing import asks_outbound, route_of, speaks_of_an_estate
+from ..graphs.routing import asks_outbound, route_of
 from ..graphs.scoping import nowhere, resolve_window, scope_of
 from ..graphs.state import Scope
 from ..graphs.think import Candidate
@@ -109,9 +109,10 @@ class Translator:
         route = route_of(question, alert_ids=entities.values("alert"))
         if route in _NO_QUERY:
             return _Reading(None, reason=_NO_QUERY[route], nearest=self._nearest(question, nowhere(now)))
-        if route == "search" and not entities and not speaks_of_an_estate(question):
-            reason = "this is not a question about a security estate"
-            return _Reading(None, reason=reason, nearest=self._nearest(question, nowhere(now)))
+        if route == "search" and not entities:
+            candidates = match_hunts(question, nowhere(now), self.library, self._search_text)
+            if not is_about_an_estate(question, candidates):
+                return _Reading(None, reason="this is not a question about a security estate", nearest=_ids(candidates))
         window, is_default = resolve_window(
             question, now, since=None, until=None, case_window=None, default_days=self.settings.window_days
         )

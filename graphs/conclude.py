@@ -30,6 +30,7 @@ from ..tools.evidence.story import Focus, Story, assemble
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.search import Condition, Search, Window, conjunction
 from ..tools.languages.vocabulary import EventClass
+from ..tools.library import HuntLibrary
 from . import proposing
 from . import triage as triaging
 from .matching import SearchText
@@ -60,15 +61,17 @@ class Draft:
     started: float = field(default_factory=monotonic)
 
 
-def focus(scope: Scope) -> Focus:
-    """What the story is assembled around."""
+def focus(scope: Scope, library: HuntLibrary) -> Focus:
+    """What the story is assembled around. A hunt that only collects (an overview) asks for no behaviour in particular."""
+    asked = (library.hunts[hunt] for hunt in scope.hunts if hunt in library.hunts)
+    telling = {hunt.id for hunt in asked if any(search.signal in ("strong", "medium") for search in hunt.searches)}
     return Focus(
         hosts=frozenset(scope.hosts),
         users=frozenset(scope.users),
         addresses=frozenset(scope.addresses),
         names=frozenset(scope.names),
         findings=frozenset(scope.alerts),
-        hunts=frozenset(scope.hunts),
+        hunts=frozenset(telling),
         outbound=scope.outbound,
         since=scope.window.start,
     )
@@ -76,7 +79,7 @@ def focus(scope: Scope) -> Focus:
 
 def story(scope: Scope, deps: Deps) -> Story:
     """The story as far as it is known now."""
-    return assemble(deps.workspace.happenings(), focus(scope))
+    return assemble(deps.workspace.happenings(), focus(scope, deps.library))
 
 
 def addresses(deps: Deps) -> dict[str, tuple[str, ...]]:

@@ -26,11 +26,11 @@ from ..tools.languages.translate import raw_query, translate
 from ..tools.languages.vocabulary import EventClass
 from . import conclude, scoping
 from .consult import consult
-from .matching import match_hunts, slots_of, why_declined
+from .matching import is_about_an_estate, match_hunts, slots_of, why_declined
 from .obliged import obliged_hunts
 from .plan import Wanted, askable, baseline, findings_about, hunt_searches, neighbours
 from .respond import response_graph
-from .routing import asks_outbound, route_of, speaks_of_an_estate
+from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, RunNote, Scope, State, Task
 from .think import Candidate
 from .workspace import failed, run_query, sensors, view_key
@@ -75,8 +75,10 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
         return await _scope_of_hunt(options, deps)
     known = deps.workspace.case.entities()
     entities = find_entities(question, known_hosts=known.get("host", ()), known_users=known.get("user", ()))
-    if state["route"] == "search" and not entities and not speaks_of_an_estate(question):
-        return scoping.nowhere(deps.now), _off_topic(question, deps)
+    if state["route"] == "search" and not entities:
+        candidates = near_hunts(question, scoping.nowhere(deps.now), deps)
+        if not is_about_an_estate(question, candidates):
+            return scoping.nowhere(deps.now), _off_topic(candidates)
     window, is_default = scoping.resolve_window(
         question,
         deps.now,
@@ -155,8 +157,8 @@ async def _scope_of_alert(scope: Scope, deps: Deps) -> tuple[Scope, dict[str, An
     return scope.model_copy(update=update), None
 
 
-def _off_topic(question: str, deps: Deps) -> dict[str, Any]:
-    nearest = tuple(candidate.hunt.id for candidate in near_hunts(question, scoping.nowhere(deps.now), deps)[:3])
+def _off_topic(candidates: list[Candidate]) -> dict[str, Any]:
+    nearest = tuple(candidate.hunt.id for candidate in candidates[:3])
     return {"reason": "this is not a question about a security estate", "candidates": (), "nearest": nearest}
 
 

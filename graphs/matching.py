@@ -14,6 +14,9 @@ CANDIDATES = 8
 NEAR_ENOUGH = 0.19
 """Retrieval score under which a hunt does not answer: off-topic questions reach 0.17, real ones start at 0.21."""
 
+CLEAR = 0.4
+"""Retrieval score from which a hunt's own words make a question one about an estate; small talk reaches 0.26."""
+
 SearchText = Callable[[str, int], list[Any]]
 """Retrieval over hunts and runbooks: (query, k) to passages."""
 
@@ -34,12 +37,20 @@ def match_hunts(question: str, scope: Scope, library: HuntLibrary, search_text: 
     return [Candidate(hunt, score, fits(hunt, slots)) for hunt, score in ((library.get(i), s) for i, s in ranked)]
 
 
+def is_about_an_estate(question: str, candidates: Sequence[Candidate]) -> bool:
+    """Whether a question that names nothing is about a security estate: by its words, or because a hunt is clearly meant."""
+    return speaks_of_an_estate(question) or _best(candidates) >= CLEAR
+
+
+def _best(candidates: Sequence[Candidate]) -> float:
+    return max((candidate.score for candidate in candidates), default=0.0)
+
+
 def why_declined(question: str, scope: Scope, candidates: Sequence[Candidate]) -> str | None:
     """Why the question cannot be answered, or None when it can."""
     named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
-    if not named and not speaks_of_an_estate(question):
+    if not named and not is_about_an_estate(question, candidates):
         return "this is not a question about a security estate"
-    best = max((candidate.score for candidate in candidates), default=0.0)
-    if best < NEAR_ENOUGH and not named:
+    if _best(candidates) < NEAR_ENOUGH and not named:
         return "no hunt of the library answers this"
     return None
