@@ -135,7 +135,7 @@ class Recording:
 
     def __init__(self, paths: Sequence[Path], survey: Survey) -> None:
         self._paths = paths
-        self._survey = survey
+        self.survey = survey
         self._detector = Detector()
         self._unmapped: Counter[str] = Counter()
         self._mapped = 0
@@ -157,38 +157,38 @@ class Recording:
         if self._last is None:
             raise RecordingError(f"{self._paths[0]} holds no event with a readable time; nothing was loaded")
         end = self._last.replace(microsecond=0) + timedelta(seconds=1)
-        for host in self._survey.hosts.values():
+        for host in self.survey.hosts.values():
             yield from rows_of(_inventory(host, end))
         for detection in self._detector.detections():
             for seen in self._alerts(detection):
                 yield from rows_of(seen)
         self.meta["clock"] = _iso(end)
-        self.meta["names"] = {name: name for name in self._survey.hosts}
+        self.meta["names"] = {name: name for name in self.survey.hosts}
         self.meta["question"] = self._question()
 
     @property
     def report(self) -> dict[str, Any]:
         """What was loaded, and what has no place outside the Windows tables."""
         return {
-            "records": self._survey.records,
+            "records": self.survey.records,
             "loaded": self._mapped,
             "unmapped": dict(self._unmapped.most_common()),
             "clock": self.meta.get("clock"),
-            "clock_assumed_utc": self._survey.clock.assumed,
-            "hosts": sorted(self._survey.hosts),
+            "clock_assumed_utc": self.survey.clock.assumed,
+            "hosts": sorted(self.survey.hosts),
             "alerts": self.meta["alerts"],
         }
 
     def _observe(self, record: Record) -> Iterator[Observation]:
         fields = record.fields
-        host = self._survey.hosts[short(host_of(fields))]
-        when = self._survey.clock.time(host.name, fields, drifts(fields))
+        host = self.survey.hosts[short(host_of(fields))]
+        when = self.survey.clock.time(host.name, fields, drifts(fields))
         log, code = channel(fields), event_id(fields)
         if when is None:
             self._unmapped[f"{text(fields, 'Channel') or 'no channel'}/{code} (no readable time)"] += 1
             return
         self._last = when if self._last is None else max(self._last, when)
-        told = happened(host.name, fields, self._survey.programs)
+        told = happened(host.name, fields, self.survey.programs)
         device = {"device.hostname": host.name, "device.os": "windows"}
         if host.address:
             device["device.ip"] = host.address
@@ -207,7 +207,7 @@ class Recording:
             return False
         if code in (4688, 4689):
             return host.sysmon
-        return code == 5156 and connection_of(host.name, fields) in self._survey.connections
+        return code == 5156 and connection_of(host.name, fields) in self.survey.connections
 
     def _alerts(self, detection: Detection) -> Iterator[Observation]:
         rule, last = detection.rule, detection.last
@@ -238,7 +238,7 @@ class Recording:
 
     def _question(self) -> str:
         first = next((name for name in self.meta["alerts"] if "@" not in name), None)
-        hosts = ", ".join(self._survey.hosts)
+        hosts = ", ".join(self.survey.hosts)
         return f"triage {self.meta['alerts'][first]}" if first else f"what happened on {hosts}?"
 
 
