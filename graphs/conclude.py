@@ -28,6 +28,7 @@ from ..tools.evidence.records import (
 )
 from ..tools.evidence.story import Focus, Story, assemble
 from ..tools.evidence.story_facts import Happening
+from ..tools.hunts import Hunt
 from ..tools.languages.search import Condition, Search, Window, conjunction
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary
@@ -63,8 +64,8 @@ class Draft:
 
 def focus(scope: Scope, library: HuntLibrary) -> Focus:
     """What the story is assembled around. A hunt that only collects (an overview) asks for no behaviour in particular."""
-    asked = (library.hunts[hunt] for hunt in scope.hunts if hunt in library.hunts)
-    telling = {hunt.id for hunt in asked if any(search.signal in ("strong", "medium") for search in hunt.searches)}
+    asked = [library.hunts[hunt] for hunt in scope.hunts if hunt in library.hunts]
+    telling = {hunt.id for hunt in asked if not _only_collects(hunt)}
     return Focus(
         hosts=frozenset(scope.hosts),
         users=frozenset(scope.users),
@@ -75,6 +76,12 @@ def focus(scope: Scope, library: HuntLibrary) -> Focus:
         outbound=scope.outbound,
         since=scope.window.start,
     )
+
+
+def _only_collects(hunt: Hunt) -> bool:
+    """Whether a hunt reads what happened without saying what would be suspicious; alerts are suspicious anywhere."""
+    own = {search.signal for search in hunt.searches if search.event_class is not EventClass.FINDING}
+    return "context" in own and not own & {"strong", "medium"}
 
 
 def story(scope: Scope, deps: Deps) -> Story:
