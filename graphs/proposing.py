@@ -56,8 +56,16 @@ def propose_isolation(draft: "Draft", deps: Deps) -> None:
 
 
 def _suspects(entries: tuple[Happening, ...]) -> list[str]:
-    """Hosts with strong evidence, the first one taken over first."""
-    return list(dict.fromkeys(entry.host for entry in entries if entry.host and entry.signal >= 3))
+    """Hosts with strong evidence of more than one behaviour, the first one taken over first.
+
+    One tool of remote administration is an administrator's day as often as an attacker's.
+    """
+    behaviours: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.host and entry.signal >= 3:
+            strong = {label.says for label in entry.labels if label.signal == "strong"}
+            behaviours.setdefault(entry.host, set()).update(strong)
+    return [host for host, found in behaviours.items() if len(found) > 1]
 
 
 def propose_named(question: str, scope: Scope, draft: "Draft", deps: Deps) -> None:
