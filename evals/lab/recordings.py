@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ...knowledge.errors import RecordingError
 
+Stream = IO[bytes] | io.BufferedReader | gzip.GzipFile
 LINES = (".json", ".jsonl", ".ndjson", ".log", ".txt")
 _TAR = (".tar", ".tar.gz", ".tgz")
 _BROKEN = (
@@ -70,7 +71,7 @@ def _zip(path: Path) -> Iterator[Record]:
         _some(path, members)
         for item in members:
             # A member's own readline works in 4 kB steps.
-            with archive.open(item) as member, io.BufferedReader(member, 1 << 20) as stream:
+            with archive.open(item) as member, io.BufferedReader(cast(io.RawIOBase, member), 1 << 20) as stream:
                 yield from _member(f"{path}:{item.filename}", item.filename, stream)
 
 
@@ -96,11 +97,11 @@ def _some(path: Path, members: Sequence[object]) -> None:
         raise RecordingError(f"{path} holds no recording; expected JSON lines or .evtx in it")
 
 
-def _member(place: str, name: str, stream: IO[bytes]) -> Iterator[Record]:
+def _member(place: str, name: str, stream: Stream) -> Iterator[Record]:
     yield from (_evtx if name.lower().endswith(".evtx") else _json_lines)(place, stream)
 
 
-def _json_lines(place: str, stream: IO[bytes]) -> Iterator[Record]:
+def _json_lines(place: str, stream: Stream) -> Iterator[Record]:
     number = 0
     for number, line in enumerate(stream, 1):
         text = line.strip()
@@ -119,12 +120,14 @@ def _json_lines(place: str, stream: IO[bytes]) -> Iterator[Record]:
         raise RecordingError(f"{place} is empty; nothing was loaded")
 
 
-def _evtx(place: str, stream: IO[bytes]) -> Iterator[Record]:
+def _evtx(place: str, stream: Stream) -> Iterator[Record]:
     from evtx import PyEvtxParser
 
     with _reading(place):
-        for number, item in enumerate(PyEvtxParser(stream).records_json(), 1):
-            yield Record(place, number, flat(json.loads(item["data"])))
+        seekable = stream if stream.seekable() else io.BytesIO(stream.read())
+        for number, item in enumerate(PyEvtxParser(seekable).records_json(), 1):
+            if item is not None:
+                yield Record(place, number, flat(json.loads(item["data"])))
 
 
 def flat(fields: dict[str, Any]) -> Mapping[str, Any]:

@@ -244,16 +244,16 @@ def leaver(scene: Scene, world: Mapping[str, Any]) -> None:
                 scene, day + timedelta(seconds=25 * at), user, ip, "Customers", f"customer_{number:04d}.docx", "S8"
             )
             number += 1
-    for day in range(13, 9, -1):
+    for ago in range(13, 9, -1):
         for at in range(15):
-            when = scene.at(days=day) + timedelta(minutes=7 * at)
-            download(scene, when, user, ip, "Customers", f"customer_{(day * 31 + at) % 900:04d}.docx")
+            when = scene.at(days=ago) + timedelta(minutes=7 * at)
+            download(scene, when, user, ip, "Customers", f"customer_{(ago * 31 + at) % 900:04d}.docx")
 
 
 def key(scene: Scene, world: Mapping[str, Any]) -> None:
     """S10: a deployment key used from elsewhere makes a user and opens a bucket; storage opened by mistake, and shut."""
     thief, agent, user = world["external"]["key_thief"], world["hostile"]["user_agent"], "ci-deploy"
-    calls = (
+    calls: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("ListBuckets", "s3.amazonaws.com", {}),
         ("CreateUser", "iam.amazonaws.com", {"userName": "support-svc"}),
         ("AttachUserPolicy", "iam.amazonaws.com",
