@@ -161,10 +161,11 @@ def _without(schema: Any, keys: set[str]) -> Any:
 
 def text_of(message: BaseMessage) -> str:
     """The text of a message, whatever shape its content has."""
-    if isinstance(message.content, str):
-        return message.content
-    parts = [part if isinstance(part, str) else str(part.get("text", "")) for part in message.content]
-    return "".join(parts)
+    content = message.content
+    parts = [content] if isinstance(content, str) else content
+    text = "".join(part if isinstance(part, str) else str(part.get("text", "")) for part in parts)
+    # Half a surrogate pair can be received as JSON and cannot be sent back.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def shown(message: BaseMessage) -> str:

@@ -71,6 +71,8 @@ class Player:
     delay: float = 0.0
     requests: list[Body] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+    """Paths that were asked for and belong to no model server."""
 
     def script(self, *answers: Response) -> None:
         """These answers in turn; the last one for ever."""
@@ -114,7 +116,13 @@ def player() -> Iterator[Player]:
         await anyio.sleep(played.delay)
         return response
 
-    app = Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+    async def stranger(request: Request) -> Response:
+        played.strangers.append(request.url.path)
+        return JSONResponse({})
+
+    routes = [Route("/v1/chat/completions", chat, methods=["POST"])]
+    routes.append(Route("/{path:path}", stranger, methods=["GET", "POST", "PATCH", "PUT"]))
+    app = Starlette(routes=routes)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))

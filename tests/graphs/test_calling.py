@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -314,4 +315,4 @@ async def test_no_two_messages_of_one_role_follow_each_other(player: Any, caller
     await caller().choose(TALK, TOOLS)
     for body in player.requests:
         roles = [message["role"] for message in body["messages"]]
-        assert all(one != other for one, other in zip(roles, roles[1:], strict=False)), roles
+        assert all(one != other for one, other in pairwise(roles)), roles
