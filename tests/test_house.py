@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "graphs": {"tools", "knowledge", "prompts"},
     "tools": {"knowledge", "prompts"},
     "knowledge": set[str](),
-    "prompts": set[str](),
+    "prompts": {"knowledge"},  # for the exception tree, which lives in the lowest room
 }
 HEAVY = {"langgraph", "langchain_core", "langchain_openai", "chromadb", "httpx", "duckdb"}
 POSIX_ONLY = {"fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog"}
@@ -81,16 +81,25 @@ def test_nothing_is_posix_only() -> None:
                 )
 
 
+def catches_everything(node: ast.AST) -> bool:
+    """A broad handler that does not raise again; one that cleans up and re-raises catches nothing."""
+    broad = isinstance(node, ast.ExceptHandler) and (
+        node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+    )
+    if not broad or not isinstance(node, ast.ExceptHandler):
+        return False
+    last = node.body[-1]
+    return not (isinstance(last, ast.Raise) and last.exc is None)
+
+
 def test_only_the_outermost_edge_catches_everything() -> None:
     allowed = {"cli.py", "graphs/calling.py"}
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            broad = isinstance(node, ast.ExceptHandler) and (
-                node.type is None
-                or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
-            )
             where = str(path.relative_to(ROOT).as_posix())
-            assert not broad or where in allowed, f"{path} catches everything: {ast.unparse(node)[:60]}"
+            assert not catches_everything(node) or where in allowed, (
+                f"{path} catches everything: {ast.unparse(node)[:60]}"
+            )
 
 
 def test_cli_import_is_light() -> None:

@@ -33,7 +33,8 @@ class Engines:
         self.telemetry = Telemetry(lab.directory / TELEMETRY)
         self.names: Mapping[str, str] = lab.names
         self.now = datetime.fromisoformat(str(lab.info()["clock"]))
-        self.window = Window(start=self.now - timedelta(days=45), end=self.now)
+        # A span whose events of any one class stay below the limit of a search.
+        self.window = Window(start=self.now - timedelta(days=7), end=self.now)
 
     def rows(self, query: Query) -> list[dict[str, Any]]:
         start, end = query.window.start, query.window.end

@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,13 +73,12 @@ class Case:
         with storage_errors(home):
             folder.mkdir(parents=True)
         case = cls(home, case_id, Store(folder, _manifest(home, case_id), writable=True, fresh=True))
-        try:
+        with ExitStack() as undo:
+            undo.callback(case.close)
             case._add("created", case_id, {"schema": 1, "case": case_id})
             if question:
                 case.add_question(question, window)
-        except BaseException:
-            case.close()
-            raise
+            undo.pop_all()
         return case
 
     @classmethod

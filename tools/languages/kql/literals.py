@@ -1,7 +1,7 @@
 r"""KQL literals from values. A value never changes the structure of the text around it.
 
 Text is double-quoted; a backslash stands before `\` and `"`, and what could end a line or be invisible to a reader of
-the query (control characters, U+0085, U+2028, U+2029) is written `\uXXXX`.
+the query (control characters, U+0085, U+2028, U+2029) is written `\t`, `\n`, `\r` or `\uXXXX`.
 """
 
 import math
@@ -11,6 +11,7 @@ from ....knowledge.errors import UnsafeValueError
 
 _ESCAPES = {ord("\\"): "\\\\", ord('"'): '\\"'}
 _ESCAPES |= {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+_ESCAPES |= {ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 _INT64 = 2**63
 
 
