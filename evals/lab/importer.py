@@ -27,18 +27,8 @@ from .identity import CID, aid, digest, guid, threat_id
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
 from .recording_clock import RecordingClock
 from .recordings import Record, read
-from .windows_events import (
-    Programs,
-    account,
-    address,
-    channel,
-    drifts,
-    event_id,
-    happened,
-    host_of,
-    short,
-    text,
-)
+from .windows_events import happened
+from .windows_reading import Programs, account, address, channel, drifts, event_id, host_of, short, text
 
 ENDPOINT = frozenset({FALCON, SENTINELONE, DEFENDER})
 _CONTROLLER_EVENTS = frozenset({4768, 4769, 4771, 4776})

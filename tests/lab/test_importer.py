@@ -18,7 +18,7 @@ import pytest
 from tracehound.evals.lab.importer import read_recordings
 from tracehound.evals.lab.lab import Lab
 from tracehound.evals.lab.recordings import flat, read
-from tracehound.evals.lab.windows_events import drifts, host_of, short
+from tracehound.evals.lab.windows_reading import drifts, host_of, short
 from tracehound.knowledge.errors import NotSupportedError, RecordingError
 
 SYSMON, SECURITY = "Microsoft-Windows-Sysmon/Operational", "Security"
