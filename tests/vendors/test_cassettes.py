@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import uvicorn
-import vcr  # type: ignore[import-untyped]
-from vcr.record_mode import RecordMode  # type: ignore[import-untyped]
+import vcr
+from vcr.record_mode import RecordMode
 
 from tracehound.tools.languages.query import Language, Platform
 from tracehound.tools.vendors import connect
