@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tracehound.tools.runbooks import RunbookShelf
 
 T = TypeVar("T")
-WIDE = 400
+WIDE = 10_000
 """Columns of a table that is not shown on a terminal."""
 DEBUG = "TRACEHOUND_DEBUG"
 """When this variable is set, a fault of the program shows its traceback."""
@@ -420,7 +420,7 @@ def explain(
         _dump({"schema": "tracehound.explanation/1", **asdict(found)})
         return
     for sentence in found.sentences:
-        _console().print(plain(sentence))
+        _console(wide=True).print(plain(sentence))
 
 
 def _library() -> "HuntLibrary":

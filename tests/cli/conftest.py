@@ -64,9 +64,7 @@ def lab(kestrel: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(
-    desk_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(desk_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run one command as `tracehound` would, `stdin` being what is piped into it."""
     monkeypatch.chdir(tmp_path)
 
