@@ -68,8 +68,11 @@ def read_situation(messages: Sequence[BaseMessage]) -> dict[str, Any]:
     for message in reversed(messages):
         found = re.search(r"```json\s*(\{.*?\})\s*```", str(message.content), flags=re.DOTALL)
         if found:
-            content: dict[str, Any] = json.loads(found.group(1))
-            return content
+            try:
+                content = json.loads(found.group(1))
+            except json.JSONDecodeError:
+                continue
+            return content if isinstance(content, dict) else {}
     return {}
 
 

@@ -165,7 +165,9 @@ def _cut_short(exc: Exception) -> AIMessage | None:
     """The answer inside an error that says that it was cut at the token limit; it is read like any other."""
     completion = getattr(exc, "completion", None)
     choices = getattr(completion, "choices", None)
-    return AIMessage(str(choices[0].message.content or "")) if choices else None
+    if not choices:
+        return None
+    return AIMessage(str(choices[0].message.content or ""), response_metadata={"finish_reason": "length"})
 
 
 def _is_refusal_of_dialect(cause: BaseException | None) -> bool:

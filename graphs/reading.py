@@ -9,6 +9,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, ValidationError
 
+NO_CALL = "no tool call and no JSON object with `tool` and `arguments`"
+CUT = "cut at the limit of an answer (TRACEHOUND_ANSWER_LIMIT, in tokens) before any call was whole"
 MAX_TEXT = 20_000
 """Characters of a model's answer that are read; a longer one is nonsense."""
 MAX_TRIES = 100
@@ -63,7 +65,8 @@ def read_actions(reply: AIMessage, tools: Sequence[Tool]) -> Reading:
         else:
             actions.setdefault(f"{name} {action.arguments.model_dump_json()}", action)
     if not calls:
-        problems["no tool call and no JSON object with `tool` and `arguments`"] = None
+        cut = reply.response_metadata.get("finish_reason") == "length"
+        problems[CUT if cut else NO_CALL] = None
     return Reading(tuple(actions.values())[:MAX_ACTIONS], tuple(problems)[:MAX_ACTIONS], bool(calls))
 
 

@@ -210,12 +210,16 @@ async def test_nonsense_ends_after_the_dialects_and_two_repairs(
     assert player.dialects == ["native", "json_schema", "fenced", "fenced", "fenced"]
 
 
-async def test_an_answer_cut_at_the_token_limit_is_read_like_any_other(player: Any, caller: Any, answers: Make) -> None:
+@pytest.mark.parametrize("dialect", ["native", "json_schema", "fenced"])
+async def test_an_answer_cut_at_the_token_limit_is_read_like_any_other(
+    player: Any, caller: Any, answers: Make, dialect: str
+) -> None:
     whole = answers["said"](json.dumps({"actions": [LOOK]}))
     player.script(answers["completion"]({"role": "assistant", "content": '{"actions": [{"to'}, finish="length"), whole)
-    choice = await caller("json_schema").choose(TALK, TOOLS)
+    choice = await caller(dialect).choose(TALK, TOOLS)
     assert hosts(choice) == ["WS-042"]
     assert choice.calls == 2
+    assert "TRACEHOUND_ANSWER_LIMIT" in player.requests[1]["messages"][-1]["content"]
 
 
 async def test_answers_are_bounded_in_tokens(player: Any, caller: Any, answers: Make) -> None:
