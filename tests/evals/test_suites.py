@@ -1,12 +1,15 @@
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tracehound.evals.harness import suites
+from tracehound.evals.lab.lab import Lab
 from tracehound.evals.reading import read_yaml
 from tracehound.evals.scoring import fill
 from tracehound.evals.suites import CASES, EvalCase, choose, read_suites
-from tracehound.evals.truth import TRUTH, ScenarioTruth, renamer, span
+from tracehound.evals.truth import TRUTH, ScenarioTruth, renamer, span, truth_of
 from tracehound.knowledge.errors import ContentError, UsageError
 
 SOUND = (
@@ -77,6 +80,22 @@ def test_cases_name_nobody_of_a_scenario() -> None:
     for path in CASES.glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert not [name for name in (*truth.cast.values(), *truth.protected) if name in text], path
+
+
+def test_the_truth_is_told_in_the_names_of_the_world(lab: Lab) -> None:
+    facts = read_yaml(TRUTH, ScenarioTruth)
+    sightings = [
+        *facts.look_alikes.values(),
+        *(step for story in facts.stories.values() for step in story.steps.values()),
+    ]
+    texts = {text for sighting in sightings for alternative in sighting.has for text in alternative.values()}
+    addresses = {text for text in texts if re.fullmatch(r"[\d.]+", text)}
+    hosts = {*facts.cast.values(), *facts.protected, *(item.host for item in sightings if item.host)}
+    assert len(addresses) >= 5
+    assert not {name for name in addresses | hosts if renamer(lab.names)(name) == name}
+    truth = truth_of(lab)
+    assert truth.clock == lab.clock
+    assert truth.stories["S1"].steps["macro"].moments == (lab.clock - timedelta(hours=8, minutes=12),)
 
 
 def test_renaming_prefers_the_longer_name_and_whole_words() -> None:
