@@ -203,14 +203,11 @@ def _wants_lab(settings: "Settings", lab: str | None) -> bool:
 
 def _copilot(settings: "Settings", lab: str | None) -> "Copilot":
     from tracehound.agent import Copilot
-    from tracehound.tools.response import ensure_lab_approvers
 
-    home = _writable_home(settings)
+    _writable_home(settings)
     if not _wants_lab(settings, lab):
         return Copilot.from_settings(settings)
-    found = _lab(settings, lab)
-    ensure_lab_approvers(home)
-    return Copilot(estate=found.estate(), settings=settings)
+    return Copilot(estate=_lab(settings, lab).estate(), settings=settings)
 
 
 @dataclass(frozen=True)

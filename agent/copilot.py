@@ -22,10 +22,11 @@ from ..knowledge.errors import ConfigurationError, UsageError
 from ..tools.evidence.case import Case
 from ..tools.evidence.records import Answer
 from ..tools.languages.query import Platform
-from ..tools.response import Approver, Desk, Outcome
+from ..tools.response import Approver, Desk, Outcome, ensure_lab_approvers
 from ..tools.vendors.attribution import attributed
 from ..tools.vendors.estate import Estate
 from .models import close_model, open_model
+from .moment import read_moment
 from .settings import Settings, check_folder, require_question
 from .shelves import open_library, open_retrieval
 
@@ -69,6 +70,8 @@ class Copilot:
         self.caller = Caller(opened, dialect)  # type: ignore[arg-type]
         self.budget = budget or Budget(default_days=self.settings.window_days)
         self.library = open_library(self.settings)
+        if estate.kind == "lab":
+            ensure_lab_approvers(self.home)
         self.desk = Desk(self.home, estate.kind)
         self._retrieval: Any = None
         self._stack = AsyncExitStack()
@@ -150,7 +153,7 @@ class Copilot:
             the `Answer` under `answer`.
         """
         text = require_question(question)
-        moment = _moment(now) or self.estate.now()
+        moment = self.estate.now() if now is None else read_moment(now)
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         opened = Case.open(self.home, case, wait=2.0) if case else Case.create(self.home)
         with opened:
@@ -191,7 +194,9 @@ class Copilot:
     async def _run(self, question: str, case: str, options: dict[str, Any], deps: Deps) -> None:
         from langsmith import tracing_context
 
-        config = _config(f"{case}:{len(deps.workspace.case.questions()) + 1}")
+        number = deps.workspace.case.add_traffic("turn", {"question": question})
+        # Every question has a thread of its own: nothing of one that was declined or broke off reaches the next.
+        config = _config(f"{case}:{number}")
         # LangSmith would send prompts away when its variable is set; evidence leaves by no side door.
         with tracing_context(enabled=False), attributed(case=case):
             await self.graph.ainvoke(
@@ -236,16 +241,6 @@ def _config(thread_id: str) -> RunnableConfig:
         "metadata": {"graph_version": GRAPH_VERSION},
         "recursion_limit": RECURSION_LIMIT,
     }
-
-
-def _moment(now: str | datetime | None) -> datetime | None:
-    if now is None or isinstance(now, datetime):
-        return now
-    try:
-        moment = datetime.fromisoformat(now)
-    except ValueError as exc:
-        raise UsageError(f"--now {now}: write an ISO time such as 2026-01-31T14:00:00Z") from exc
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _platforms(names: Sequence[str] | None) -> frozenset[Platform] | None:

@@ -21,6 +21,7 @@ from ..tools.languages.entities import find_entities
 from ..tools.languages.query import Language, Query
 from ..tools.languages.translate import Inapplicable, translate
 from .checking import diagnostics
+from .moment import read_moment
 from .settings import Settings, check_folder, require_question
 from .shelves import open_library, open_retrieval
 
@@ -31,21 +32,6 @@ _NO_QUERY = {
     "respond": "this asks for an action, not for telemetry; use: tracehound ask QUESTION",
 }
 """Routes that ask no vendor anything."""
-
-
-def read_moment(text: str | None) -> datetime:
-    """What `now` means: an ISO time, UTC where it names no zone, or the clock.
-
-    Raises:
-        UsageError: not an ISO time.
-    """
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise UsageError(f"--now {text}: write an ISO time such as 2026-01-31T14:00:00Z") from exc
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ class Translator:
             UsageError: the question is empty, or its window lies in the future or is not understood.
         """
         question = require_question(text)
-        reading = self._read(question, read_moment(now))
+        reading = self._read(question, datetime.now(UTC) if now is None else read_moment(now))
         made = [(wanted, item) for wanted in reading.wanted for item in translate(wanted.search, hunt=wanted.purpose)]
         queries = [
             query_json(wanted, item)

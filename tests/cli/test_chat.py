@@ -1,0 +1,96 @@
+"""The chat without a terminal: lines in, answers out, and commands over the case."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+QUESTION = "show me lateral movement from WS-042 in the last day"
+
+
+@pytest.fixture
+def chat(run: Run, kestrel: Path) -> Callable[..., Any]:
+    def talk(*lines: str, options: tuple[str, ...] = ()) -> Any:
+        return run("chat", "--lab", str(kestrel), *options, stdin="".join(f"{line}\n" for line in lines))
+
+    return talk
+
+
+def test_a_case_is_asked_shown_noted_and_resumed(chat: Callable[..., Any], run: Run, tmp_path: Path) -> None:
+    first = chat(
+        QUESTION,
+        "/evidence",
+        "/show E1",
+        "/show e1",
+        "/show [E1]",
+        "/query Q1",
+        "/why C1",
+        "/gaps",
+        "/timeline",
+        "/pending",
+        "/approve",
+        "/note the account owner is on leave",
+        "/report",
+        "/export json answer.json",
+        "/case",
+        "/exit",
+        "this line is never read",
+    )
+    assert first.code == 0
+    assert "error:" not in first.err
+    assert "\x1b" not in first.out + first.err
+    assert first.out.count("as the vendor sent it:") == 3
+    for words in ("Timeline (UTC)", "rests on E", "cannot express" if "cannot express" in first.out else "complete",
+                  "# show me lateral movement", "note by", "the account owner is on leave"):  # fmt: skip
+        assert words in first.out
+    assert "tracehound approve A-" in first.out
+    assert "a chat never approves" in first.err
+    assert (tmp_path / "answer.json").read_text(encoding="utf-8").startswith("{")
+    assert "never read" not in first.out
+
+    second = chat("/case", "which alerts are there on WS-042?", "/case", options=("--resume",))
+    assert second.code == 0
+    assert "1. show me lateral movement" in second.out
+    assert "2. which alerts are there on WS-042?" in second.out
+    assert len(run("case", "list").out.splitlines()) == 2
+
+
+def test_a_declined_question_does_not_spoil_the_next(chat: Callable[..., Any]) -> None:
+    result = chat("what will the weather be in Lisbon", "which alerts are there on WS-042 in the last day?", "/case")
+    first, _, second = result.out.partition("0 claims")
+    assert "not a question about a security estate" in first
+    assert "not a question about a security estate" not in second
+    assert "1. what will the weather be in Lisbon" in second
+
+
+def test_commands_without_a_case_say_what_to_do(chat: Callable[..., Any]) -> None:
+    result = chat("/evidence", "/show E1", "/report", "/case", "/note x", "/pending")
+    assert result.code == 0
+    assert result.err.count("error: there is no case yet; ask a question first") == 5
+    assert "nothing waits for a decision" in result.out
+
+
+def test_unknown_and_ambiguous_commands(chat: Callable[..., Any]) -> None:
+    result = chat("/pivot", "/e", "/", "/why", "", "/quit", "/help")
+    assert "not supported yet: /pivot" in result.err
+    assert "/e may be /" in result.err
+    assert "something is missing: /why CLAIM" in result.err
+    assert "anything else" not in result.out
+
+
+def test_wrong_ids_name_what_there_is(chat: Callable[..., Any]) -> None:
+    result = chat(
+        QUESTION, "/show E99999", "/query Q99999", "/why C99999", "/show A-000000000000", "/export stix", "/gaps"
+    )
+    for words in ("no evidence E99999", "it has Q1 to Q", "it has C1 to C", "A-000000000000", "not supported yet"):
+        assert words in result.err
+    assert "Traceback" not in result.err
+
+
+def test_an_artefact_is_explained_without_a_vendor(chat: Callable[..., Any]) -> None:
+    result = chat("/explain powershell -nop -w hidden -c whoami", "explain the command line: whoami /priv")
+    assert result.code == 0
+    assert "It was read, not run." in result.out
+    assert "Q1" not in result.err
