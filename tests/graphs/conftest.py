@@ -164,6 +164,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab.create(tmp_path_factory.mktemp("lab") / "kestrel")
 
 
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder for many questions, so that its index is built once."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
 def watched(lab: Lab) -> tuple[Estate, list[Query]]:
     """The lab's estate, and the list of queries that reach its vendors."""

@@ -45,12 +45,12 @@ BROKEN = {
 
 
 @pytest.fixture
-async def copilot(player: Any, watched: Any, tmp_path: Path) -> AsyncIterator[Callable[..., Copilot]]:
+async def copilot(player: Any, watched: Any, house: Path) -> AsyncIterator[Callable[..., Copilot]]:
     """Makes copilots over the watched lab; with the model of the server unless another is given."""
     opened: list[Copilot] = []
 
     async def make(model: str = "played", budget: Budget = SHORT, **settings: str) -> Copilot:
-        settled = player.settings(tmp_path / "home", **settings)
+        settled = player.settings(house, **settings)
         made = await Copilot(estate=watched[0], model=model, settings=settled, budget=budget).__aenter__()
         opened.append(made)
         return made
@@ -231,14 +231,15 @@ async def test_without_the_obligation_a_lazy_model_would_lose_the_findings(
 
 
 async def test_nonsense_ends_the_question_and_the_case_keeps_it(
-    lab: Lab, player: Any, copilot: Any, answers: Make, tmp_path: Path
+    lab: Lab, player: Any, copilot: Any, answers: Make, house: Path
 ) -> None:
+    before = set((house / "cases").glob("*"))
     player.script(answers["said"]("As a large language model I like bananas. \ud83c"))
     with pytest.raises(ModelError, match="could not be used after 2 repairs") as caught:
         await (await copilot()).ask(lab.question)
     assert caught.value.exit_code == 7
-    (folder,) = (tmp_path / "home" / "cases").iterdir()
-    with Case.open(tmp_path / "home", folder.name) as case:
+    (folder,) = set((house / "cases").iterdir()) - before
+    with Case.open(house, folder.name) as case:
         (turn,) = case.traffic("model")
         assert sum("bananas" in message["text"] for message in turn.body["messages"]) == 5
         assert case.queries()
@@ -267,50 +268,51 @@ async def test_free_text_is_offered_only_before_telemetry_is_read() -> None:
 # Side doors
 
 
-def test_tracing_sends_nothing_away(player: Any, lab: Lab, answers: Make, tmp_path: Path) -> None:
+def test_tracing_sends_nothing_away(player: Any, lab: Lab, answers: Make, house: Path) -> None:
     """LangSmith posts every run of a graph once its variable is set. Without the guard it would; with it, it does not."""
     player.script(answers["called"](("finish", {})))
     code = """
-import asyncio, contextlib, sys
+import asyncio, contextlib, sys, urllib.request
 import langsmith
-if sys.argv[1] == "guard-off":
-    langsmith.tracing_context = lambda **_: contextlib.nullcontext()
+from langchain_core.tracers.langchain import wait_for_all_tracers
 from tracehound.agent.copilot import Copilot
 from tracehound.agent.settings import Settings
 from tracehound.evals.lab.lab import Lab
 from tracehound.graphs.state import Budget
 
-async def main():
-    async with Copilot(estate=Lab.open(sys.argv[2]).estate(), budget=Budget(queries=8, turns=1)) as copilot:
-        await copilot.ask(sys.argv[3])
+directory, question, between = sys.argv[1:]
 
-asyncio.run(main())
-from langchain_core.tracers.langchain import wait_for_all_tracers
+async def ask():
+    async with Copilot(estate=Lab.open(directory).estate(), budget=Budget(queries=8, turns=1)) as copilot:
+        await copilot.ask(question)
+
+asyncio.run(ask())
+wait_for_all_tracers()
+urllib.request.urlopen(between)
+langsmith.tracing_context = lambda **_: contextlib.nullcontext()
+asyncio.run(ask())
 wait_for_all_tracers()
 """
-    heard: dict[str, int] = {}
-    for guard in ("guard-on", "guard-off"):
-        before = len(player.strangers)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("TRACEHOUND_", "OPENAI_"))},
-            **player.settings(tmp_path / "home").environment,
-            "LANGSMITH_TRACING": "true",
-            "LANGSMITH_API_KEY": "k",
-            "LANGSMITH_ENDPOINT": player.url.removesuffix("/v1"),
-        }
-        run = [sys.executable, "-c", code, guard, str(lab.directory), lab.question]
-        subprocess.run(run, env=environment, check=True, capture_output=True, timeout=180)
-        heard[guard] = len(player.strangers) - before
-    assert heard["guard-on"] == 0
-    assert heard["guard-off"] > 0
-
-
-def test_the_command_ends_with_the_code_of_the_contract(player: Any, lab: Lab, answers: Make, tmp_path: Path) -> None:
-    player.script(answers["said"]("bananas"))
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("TRACEHOUND_", "OPENAI_"))},
-        **player.settings(tmp_path / "home").environment,
+    place = player.url.removesuffix("/v1")
+    environment = clean_environment(player, house) | {
+        "LANGSMITH_TRACING": "true",
+        "LANGSMITH_API_KEY": "k",
+        "LANGSMITH_ENDPOINT": place,
     }
+    run = [sys.executable, "-c", code, str(lab.directory), lab.question, f"{place}/between"]
+    subprocess.run(run, env=environment, check=True, capture_output=True, timeout=180)
+    assert player.strangers[0] == "/between"
+    assert len(player.strangers) > 1
+
+
+def clean_environment(player: Any, house: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TRACEHOUND_", "OPENAI_"))}
+    return {**inherited, **player.settings(house).environment}
+
+
+def test_the_command_ends_with_the_code_of_the_contract(player: Any, lab: Lab, answers: Make, house: Path) -> None:
+    player.script(answers["said"]("bananas"))
+    environment = clean_environment(player, house)
     run = [sys.executable, "-m", "tracehound.cli", "ask", lab.question, "--lab", str(lab.directory), "--json"]
     ended = subprocess.run(run, env=environment, check=False, capture_output=True, text=True, timeout=180)
     assert ended.returncode == 7, ended.stderr
