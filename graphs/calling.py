@@ -7,7 +7,6 @@ repair, and what it could not put right is left out.
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from .. import prompts
 from ..knowledge.errors import ModelUnavailableError
-from .reading import Action, Tool, compact, read_actions, shown, text_of
+from .reading import Action, Tool, compact, outline, read_actions, shown, text_of
 
 Dialect = Literal["native", "json_schema", "fenced"]
 DIALECTS: tuple[Dialect, ...] = ("native", "json_schema", "fenced")
@@ -148,7 +147,7 @@ def with_instruction(talk: Sequence[BaseMessage], tools: Sequence[Tool]) -> list
 
     Many chat templates of local models refuse two messages of one role in a row, so none is added.
     """
-    lines = (f"- {tool.name}: {tool.about} arguments: {json.dumps(compact(tool.arguments))}" for tool in tools)
+    lines = (f"- {tool.name}: {tool.about} arguments: {outline(tool.arguments)}" for tool in tools)
     instruction = prompts.load("action_choice", tools="\n".join(lines))
     return [*talk[:-1], HumanMessage(f"{text_of(talk[-1])}\n\n{instruction}")]
 

@@ -142,6 +142,23 @@ def compact(arguments: type[BaseModel]) -> dict[str, Any]:
     return schema
 
 
+def outline(arguments: type[BaseModel]) -> str:
+    """A tool's arguments in one line of near-JSON; small models copy the words of a JSON schema instead of meeting it."""
+    schema = compact(arguments)
+    required = schema.get("required", ())
+    fields = (
+        f'"{name}"{"" if name in required else " (may be left out)"}: {_values(field)}'
+        for name, field in schema.get("properties", {}).items()
+    )
+    return "{" + ", ".join(fields) + "}"
+
+
+def _values(field: Mapping[str, Any]) -> str:
+    listed = field.get("enum") or ([field["const"]] if "const" in field else [])
+    about = f" ({field['description']})" if "description" in field else ""
+    return (" | ".join(json.dumps(value) for value in listed) or f'"{field.get("type", "value")}"') + about
+
+
 def _without(schema: Any, keys: set[str]) -> Any:
     if isinstance(schema, list):
         return [_without(item, keys) for item in schema]

@@ -320,3 +320,16 @@ async def test_no_two_messages_of_one_role_follow_each_other(player: Any, caller
     for body in player.requests:
         roles = [message["role"] for message in body["messages"]]
         assert all(one != other for one, other in pairwise(roles)), roles
+
+
+async def test_the_tools_are_told_in_words_that_no_model_takes_for_an_answer(
+    player: Any, caller: Any, answers: Make
+) -> None:
+    player.script(answers["said"](fenced(LOOK)))
+    await caller("fenced").choose(TALK, TOOLS)
+    told = player.requests[0]["messages"][-1]["content"]
+    assert (
+        '- look: Look at a host. arguments: {"host": "WS-042" | "FS-01", "depth" (may be left out): "integer"}' in told
+    )
+    assert "- finish: Stop. arguments: {}" in told
+    assert "additionalProperties" not in told
