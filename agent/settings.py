@@ -166,7 +166,7 @@ def _follow(name: str, value: str) -> str:
 
 def _from_keyring(name: str, value: str) -> str:
     try:
-        import keyring
+        import keyring  # pyright: ignore[reportMissingImports]  # not a dependency: its owner installs it
     except ImportError as exc:
         raise ConfigurationError(f"{name} points to {value}; install it with: pip install keyring") from exc
     service, _, entry = value.removeprefix("keyring:").partition("/")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, Literal, Optional, Self
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -118,7 +118,7 @@ def tools_for(
 def _search_arguments(entities: Mapping[str, tuple[Scalar, ...]], free: bool) -> type[BaseModel]:
     fields: dict[str, Any] = {"event_class": (Literal[tuple(item.value for item in EventClass)], ...)}
     for kind, values in entities.items():
-        fields[kind] = (Literal[values] | None, None)
+        fields[kind] = (Optional[Literal[values]], None)  # noqa: UP045  # a literal made at run time knows no `|` to checkers
     if free:
         about = "words that the command line, title or name holds"
         fields["text"] = (str | None, Field(default=None, min_length=2, max_length=200, description=about))

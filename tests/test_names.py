@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -36,9 +37,9 @@ def mentions(names: Iterable[str], within: Iterable[Path] | None = None) -> list
 
 
 def lab_names() -> set[str]:
-    world = yaml.safe_load((ROOT / "evals" / "lab" / "kestrel.yaml").read_text(encoding="utf-8"))
+    world: dict[str, Any] = yaml.safe_load((ROOT / "evals" / "lab" / "kestrel.yaml").read_text(encoding="utf-8"))
     external = [ip for value in world["external"].values() for ip in (value if isinstance(value, list) else [value])]
-    machines = world["servers"] | world["controllers"] | world["special"]
+    machines: dict[str, Any] = world["servers"] | world["controllers"] | world["special"]
     return {
         *world["people"],
         *(person["host"] for person in world["people"].values()),

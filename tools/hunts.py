@@ -232,7 +232,8 @@ def bind(expression: Expression | None, values: Mapping[str, Sequence[Scalar]]) 
             inner = bind(part, values)
             return None if inner is None else Not(of=inner)
         case All(of=parts) | AnyOf(of=parts):
-            kept = tuple(inner for part in parts if (inner := bind(part, values)) is not None)
+            bound = [bind(part, values) for part in parts]
+            kept = tuple(part for part in bound if part is not None)
             if not kept:
                 return None
             return kept[0] if len(kept) == 1 else type(expression)(of=kept)
