@@ -294,7 +294,8 @@ async def _ask_once(request: _Request) -> int:
     answer: Answer | None = None
     async with _copilot(_settings(model=request.model), request.lab) as copilot:
         if not request.quiet:
-            progress.print(banner(copilot.model_name, copilot.estate.kind, copilot.estate.name))
+            where = banner(copilot.model_name, copilot.estate.kind, copilot.estate.name)
+            progress.print(where, soft_wrap=True)
         async for event in copilot.stream(
             request.question,
             case=request.case,

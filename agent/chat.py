@@ -101,7 +101,8 @@ class Chat:
 
     def greet(self) -> None:
         """Say where answers come from."""
-        self.progress.print(banner(self.copilot.model_name, self.copilot.estate.kind, self.copilot.estate.name))
+        where = banner(self.copilot.model_name, self.copilot.estate.kind, self.copilot.estate.name)
+        self.progress.print(where, soft_wrap=True)
         held = f"case {self.case} · " if self.case else ""
         self.progress.print(text(f"{held}/help lists commands, Ctrl-C stops a running question", "dim"))
 

@@ -56,7 +56,7 @@ def test_a_conversation(terminal: Any, desk_home: Path) -> None:
     terminal.expect("show me lateral movement")
     terminal.send("\r")
     terminal.expect("awaiting_approval")
-    terminal.expect(f"case {case_id}")
+    terminal.expect(case_id)
     terminal.expect(re.escape(PROMPT))
     terminal.sendline("/approve")
     terminal.expect("tracehound approve A-")
