@@ -142,11 +142,11 @@ class Watched:
     """A vendor's reader that remembers every query that reached it."""
 
     inner: Reader
-    sent: list[Query] = field(default_factory=list)
+    sent: list[Query]
+    platforms: frozenset[Platform] = field(init=False)
 
-    @property
-    def platforms(self) -> frozenset[Platform]:
-        return self.inner.platforms
+    def __post_init__(self) -> None:
+        self.platforms = self.inner.platforms
 
     async def run(self, query: Query) -> QueryRun:
         self.sent.append(query)

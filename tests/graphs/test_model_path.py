@@ -45,7 +45,7 @@ BROKEN = {
 
 
 @pytest.fixture
-async def copilot(player: Any, watched: Any, house: Path) -> AsyncIterator[Callable[..., Copilot]]:
+async def copilot(player: Any, watched: Any, house: Path) -> AsyncIterator[Any]:
     """Makes copilots over the watched lab; with the model of the server unless another is given."""
     opened: list[Copilot] = []
 
@@ -137,6 +137,15 @@ async def test_a_model_adds_searches_to_those_obliged(
     hunts = {query.hunt for query in answer.queries}
     assert {"persistence.task", "model.search"} <= hunts
     assert [query.status for query in answer.queries if query.text == SAFE["text"]] == ["ok"]
+
+
+async def test_a_model_cannot_leave_the_platforms_that_the_analyst_chose(
+    lab: Lab, player: Any, copilot: Any, watched: Any, answers: Make
+) -> None:
+    player.script(answers["called"](("raw_query", SAFE)), answers["called"](("finish", {})))
+    answer = await (await copilot()).ask(lab.question, platforms=["falcon"])
+    assert {query.platform for query in watched[1]} == {"falcon"}
+    assert not any(query.text == SAFE["text"] for query in answer.queries)
 
 
 async def test_additions_have_a_share_of_their_own(
