@@ -88,7 +88,7 @@ def assemble(happenings: Sequence[Happening], focus: Focus) -> Story:
     routine = routine_logons(timed, focus.since)
     current = [item for item in timed if focus.since is None or item.until >= focus.since or _is_timeless(item)]
     live = [item for item in current if logon_key(item) not in routine]
-    links = link(live, directory)
+    links = link(live, directory, current)
     anchors = [item for item in live if is_anchor(item, focus, directory)]
     reached = reach((item.index for item in anchors), links, {item.index: item for item in timed})
     chosen = select(live, reached, links, {item.index for item in anchors})

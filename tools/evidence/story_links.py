@@ -55,15 +55,21 @@ class Link:
     kind: str
 
 
-def link(happenings: Sequence[Happening], directory: Directory) -> list[Link]:
-    """Every link between the happenings."""
+def link(happenings: Sequence[Happening], directory: Directory, sessions: Sequence[Happening]) -> list[Link]:
+    """Every link between the happenings.
+
+    Args:
+        happenings: What may be linked.
+        directory: Whose addresses are whose.
+        sessions: Every logon that is known, those that link nothing included.
+    """
     table = ProcessTable(happenings)
     sources = (
         _process_links(happenings, table),
         _file_links(happenings),
         _remote_links(happenings, directory),
         _service_links(happenings),
-        _session_links(happenings, directory),
+        _session_links(happenings, directory, sessions),
         _account_links(happenings, directory),
         _failure_links(happenings),
         _address_links(happenings),
@@ -198,14 +204,19 @@ def _belongs_to_service(happening: Happening, service: Happening) -> bool:
     return happening.actor == "services.exe" and len(shared) > 8 and (shared in command or command in shared)
 
 
-def _session_links(happenings: Sequence[Happening], directory: Directory) -> Iterator[Link]:
+def _session_links(
+    happenings: Sequence[Happening], directory: Directory, sessions: Sequence[Happening]
+) -> Iterator[Link]:
+    """What an account did belongs to its latest logon there, be that one of the story or a routine one."""
+    live = {happening.index for happening in happenings}
     logons: dict[tuple[str, str], list[Happening]] = defaultdict(list)
     strong: dict[str, list[Happening]] = defaultdict(list)
     for happening in happenings:
-        if happening.is_remote_logon and directory.sources(happening) and not happening.user.endswith("$"):
-            logons[happening.host, happening.user].append(happening)
         if happening.signal >= STRONG and happening.event_class is not EventClass.FINDING:
             strong[happening.host].append(happening)
+    for logon in sessions:
+        if logon.is_remote_logon and not logon.user.endswith("$"):
+            logons[logon.host, logon.user].append(logon)
     for found in logons.values():
         found.sort(key=lambda logon: logon.time)
     for happening in happenings:
@@ -214,10 +225,12 @@ def _session_links(happenings: Sequence[Happening], directory: Directory) -> Ite
         if happening.event_class not in (EventClass.PROCESS, EventClass.FILE, EventClass.NETWORK, EventClass.SERVICE):
             continue
         session = _latest_before(logons.get((happening.host, happening.user), ()), happening.time)
-        if session is not None and happening.time - session.time <= SESSION_REACH:
+        if session is not None and session.index in live and happening.time - session.time <= SESSION_REACH:
             yield Link(session.index, happening.index, "session")
     for found in logons.values():
         for logon in found:
+            if logon.index not in live:
+                continue
             for source in directory.sources(logon):
                 for earlier in strong.get(source, ()):
                     if _follows(logon.time, earlier.time, ORIGIN_REACH):
