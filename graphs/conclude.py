@@ -220,6 +220,7 @@ def tell(state: State, deps: Deps) -> None:
         draft.declined = Declined.model_validate(declined)
     scope = state.get("scope")
     if scope is None or declined:
+        workspace.case.add_question(state["question"])
         return
     workspace.case.add_question(state["question"], scope.window)
     draft.story = story(scope, deps)
@@ -474,7 +475,7 @@ def _answer(state: State, deps: Deps) -> Answer:
             model_calls=workspace.model_calls,
             input_tokens=workspace.input_tokens,
             output_tokens=workspace.output_tokens,
-            queries=len(workspace.records),
+            queries=workspace.sent,
             wall_ms=round((monotonic() - draft.started) * 1000),
         ),
         suggestions=tuple(draft.suggestions),

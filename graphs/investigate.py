@@ -17,13 +17,15 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
-from ..knowledge.errors import QueryError
+from ..knowledge.errors import QueryError, VendorAuthError
+from ..tools.evidence.records import QueryRecord
 from ..tools.hunts import Hunt
 from ..tools.languages.entities import find_entities
 from ..tools.languages.query import Language, Platform, Query
 from ..tools.languages.search import Search, Window
 from ..tools.languages.translate import raw_query, translate
 from ..tools.languages.vocabulary import EventClass
+from ..tools.vendors.estate import QueryRun
 from . import conclude, scoping
 from .consult import consult
 from .matching import is_about_an_estate, match_hunts, slots_of, why_declined
@@ -119,6 +121,8 @@ async def _check_hosts(named: list[str], deps: Deps) -> dict[str, Any] | None:
     await _ask([scoping.lookup(named, window)], deps)
     devices = [event for event in deps.workspace.events.values() if event.event_class is EventClass.DEVICE]
     found = scoping.match_hosts(named, devices)
+    if found.unknown and not _inventories_answered(deps):
+        return None
     if found.unknown:
         name = found.unknown[0]
         await _ask([scoping.similar(name, window)], deps)
@@ -129,6 +133,12 @@ async def _check_hosts(named: list[str], deps: Deps) -> dict[str, Any] | None:
         reason = f"{name} names {len(ids)} different devices; say which one by its id"
         return {"reason": reason, "candidates": tuple(f"{name} ({device_id})" for device_id in ids), "nearest": ()}
     return None
+
+
+def _inventories_answered(deps: Deps) -> bool:
+    """Whether every inventory that was asked answered whole: only then is a host unknown rather than unseen."""
+    asked = [record for record in deps.workspace.records.values() if record.hunt == "inventory.hosts"]
+    return all(record.status == "ok" and record.complete for record in asked)
 
 
 async def _scope_of_alert(scope: Scope, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
@@ -214,9 +224,11 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
 async def _following(scope: Scope, deps: Deps) -> list[Wanted]:
     """The searches that the story so far obliges."""
     found = conclude.story(scope, deps)
-    if await _meet(found.hosts, deps):
+    met = await _meet(found.hosts, deps)
+    # What is routine has to be known before neighbours are drawn, or an everyday logon leads the search astray.
+    if await _ask(baseline(found, scope.window), deps, scope) or met:
         found = conclude.story(scope, deps)
-    return [*neighbours(found, _reach_window(scope, deps)), *baseline(found, scope.window)]
+    return neighbours(found, _reach_window(scope, deps))
 
 
 def _additional(extra: list[Wanted], raw: list[Task], scope: Scope, deps: Deps) -> list[Task]:
@@ -326,10 +338,7 @@ async def search(state: QueryTask, runtime: Runtime[Deps]) -> State:
             run = await run_query(deps.estate, query, deps.now)
     except TimeoutError:
         run = failed(query, "error", f"no answer within {deps.budget.query_seconds:.0f} s", deps.now)
-    record, found = deps.workspace.keep(run)
-    deps.emit({"type": "query", "query": record.model_dump(mode="json")})
-    for item in found:
-        deps.emit({"type": "evidence", "id": item.id, "alias": item.alias, "query": record.id})
+    record = _keep(run, deps)
     note = RunNote(query=record.id, platform=record.platform, status=record.status, rows=record.rows)
     return {"runs": [note]}
 
@@ -351,26 +360,49 @@ def _query_of(task: Task, deps: Deps) -> Query:
     raise QueryError(f"the planned query for {task['view'][:80]} cannot be compiled again; ask the question anew")
 
 
-async def _ask(wanted: list[Wanted], deps: Deps) -> None:
-    """Run searches at once, outside the fan-out (inventory and alert look-ups of the scope)."""
-    connected = deps.estate.platforms
+async def _ask(wanted: list[Wanted], deps: Deps, scope: Scope | None = None) -> bool:
+    """Run searches at once, outside the fan-out (look-ups of the scope, baselines); whether any was new."""
+    everywhere = deps.estate.platforms
     if deps.workspace.platforms is not None:
-        connected &= deps.workspace.platforms
+        everywhere &= deps.workspace.platforms
     queries = [
         query
         for item in wanted
-        for part, platforms in askable(item, connected, deps.now)
+        for part, platforms in askable(item, _platforms(item, scope, deps) if scope else everywhere, deps.now)
         for query in deps.workspace.compile(part, platforms)
     ]
     runs = await asyncio.gather(*(run_query(deps.estate, query, deps.now) for query in queries))
     for run in runs:
-        record, _ = deps.workspace.keep(run)
-        deps.emit({"type": "query", "query": record.model_dump(mode="json")})
+        _keep(run, deps)
+    _require_a_way_in(deps)
+    return bool(runs)
+
+
+def _keep(run: QueryRun, deps: Deps) -> QueryRecord:
+    record, found = deps.workspace.keep(run)
+    deps.emit({"type": "query", "query": record.model_dump(mode="json")})
+    for item in found:
+        deps.emit({"type": "evidence", "id": item.id, "alias": item.alias, "query": record.id})
+    return record
+
+
+def _require_a_way_in(deps: Deps) -> None:
+    """Stop when every query was refused because of the credentials: more of the same helps nobody.
+
+    Raises:
+        VendorAuthError: with what one of the vendors said.
+    """
+    workspace = deps.workspace
+    if workspace.sent and workspace.locked_out == workspace.sent:
+        last = next(record for record in reversed(workspace.records.values()) if record.error)
+        said = f"every platform refused the credentials; {last.platform} says: {last.error}"
+        raise VendorAuthError(said, platform=last.platform, operation="query")
 
 
 async def evidence(state: State, runtime: Runtime[Deps]) -> Command[Literal["think", "runbooks"]]:
     """Look at what came back: go on while findings oblige more searches and the budget lasts."""
     deps = runtime.context
+    _require_a_way_in(deps)
     spent = state.get("turn", 0) >= deps.budget.turns or deps.workspace.obliged >= deps.budget.queries
     return Command(goto="runbooks" if spent else "think")
 

@@ -107,10 +107,10 @@ SERDE = JsonPlusSerializer(allowed_msgpack_modules=CHECKPOINT_TYPES)
 class Budget:
     """Limits of one investigation; docs/decisions/0007 says why these."""
 
-    queries: int = 90
+    queries: int = 120
     added: int = 24
     """Queries that a model may add to those; they never use up what is obliged."""
-    turns: int = 4
+    turns: int = 6
     query_seconds: float = 180.0
     input_tokens: int = 200_000
     default_days: int = 7

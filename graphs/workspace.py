@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage
 
-from ..knowledge.errors import RefusedQueryError, VendorError
+from ..knowledge.errors import RefusedQueryError, VendorAuthError, VendorError
 from ..tools.evidence.case import Case
 from ..tools.evidence.event import Event
 from ..tools.evidence.merge import merge
@@ -47,6 +47,10 @@ class Workspace:
     """Hosts that the inventories were asked for."""
     skipped: int = 0
     """Planned queries that the budget left out."""
+    sent: int = 0
+    """Queries of this question; the case may hold those of earlier ones."""
+    locked_out: int = 0
+    """Of these, how many a vendor refused because of the credentials."""
     added: int = 0
     """Queries that a model added to those that the question and the findings oblige."""
     model_calls: int = 0
@@ -88,7 +92,7 @@ class Workspace:
     @property
     def obliged(self) -> int:
         """Queries made without the model's additions: what the budget counts."""
-        return len(self.records) - self.added
+        return self.sent - self.added
 
     def planned(self, key: str) -> Query | None:
         """A query compiled in this process, by its key; after a restart it is compiled again."""
@@ -102,6 +106,8 @@ class Workspace:
         """
         record, found = self.case.add_run(_narrowed(run, self.normaliser))
         self.records[record.id] = record
+        self.sent += 1
+        self.locked_out += run.locked_out
         for item in found:
             self.learn(item)
         return record, found
@@ -173,8 +179,9 @@ def _meets(search: Search, query: Query, row: Mapping[str, object], normaliser: 
 
 
 def view_key(query: Query) -> str:
-    """What tells one planned query from another."""
-    return f"{query.platform.value}:{query.collection}:{query.text}"
+    """What tells one planned query from another: the window too, since S1QL and CQL carry it beside the text."""
+    window = f"{query.window.start.isoformat()}/{query.window.end.isoformat()}"
+    return f"{query.platform.value}:{query.collection}:{window}:{query.text}"
 
 
 def failed(query: Query, status: Literal["error", "refused", "unsupported"], why: str, started: datetime) -> QueryRun:
@@ -196,7 +203,8 @@ async def run_query(estate: Estate, query: Query, started: datetime) -> QueryRun
     except RefusedQueryError as exc:
         return failed(query, "refused", str(exc), started)
     except VendorError as exc:
-        return replace(failed(query, "error", str(exc), started), vendor_request_id=exc.request_id)
+        run = failed(query, "error", str(exc), started)
+        return replace(run, vendor_request_id=exc.request_id, locked_out=isinstance(exc, VendorAuthError))
 
 
 def sensors(events: Sequence[Event]) -> dict[str, tuple[str, ...]]:

@@ -42,6 +42,8 @@ class QueryRun:
     vendor_request_id: str | None = None
     error: str | None = None
     attempt: int = 1
+    locked_out: bool = False
+    """The vendor refused the credentials."""
 
 
 @dataclass(frozen=True, slots=True)
