@@ -28,7 +28,7 @@ check: .venv/ready .types/tracehound
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 bench: .venv/ready
 	$(BIN)/python -m tracehound.evals.bench
