@@ -53,6 +53,7 @@ def propose_isolation(draft: "Draft", deps: Deps) -> None:
         if isinstance(proposal, Proposal):
             draft.proposals.append(proposal)
             return
+        draft.suggestions.append(f"isolation of {host} was not proposed: {proposal[1]}")
 
 
 def _suspects(entries: tuple[Happening, ...]) -> list[str]:
