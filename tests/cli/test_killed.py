@@ -84,7 +84,10 @@ def test_killed_in_the_middle_of_a_question(run: Run, lab: Path, desk_home: Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a single process")
 def test_an_interrupt_ends_with_130(lab: Path, desk_home: Path) -> None:
-    with process(ask_for_events(lab)) as (asking, output):
+    # A job of a shell's background inherits an ignored SIGINT, and then so would this child.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{listen}; from tracehound.cli import main; main()", *ask_for_events(lab)[3:]]
+    with process(command) as (asking, output):
         assert json.loads(output.readline())["type"] == "session"
         asking.send_signal(signal.SIGINT)
         _, said = asking.communicate(timeout=30)

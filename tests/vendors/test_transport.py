@@ -76,7 +76,8 @@ def every_httpx_exception() -> list[type[Exception]]:
     def walk(kind: type[Exception]) -> None:
         found.append(kind)
         for below in kind.__subclasses__():
-            walk(below)
+            if below.__module__.startswith("httpx"):  # other packages derive from httpx, and may be loaded
+                walk(below)
 
     for top in (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict):
         walk(top)
