@@ -2,7 +2,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,20 @@ from tracehound.tools.vendors.estate import Coverage
 Make = Callable[..., Any]
 
 
+OPENED: list[sqlite3.Connection] = []
+
+
 def database(home: Path, case_id: str) -> sqlite3.Connection:
-    return sqlite3.connect(home / "cases" / case_id / "case.sqlite", isolation_level=None)
+    """The case's file behind the case's back."""
+    OPENED.append(sqlite3.connect(home / "cases" / case_id / "case.sqlite", isolation_level=None))
+    return OPENED[-1]
+
+
+@pytest.fixture(autouse=True)
+def closed_databases() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 @pytest.fixture

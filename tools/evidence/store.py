@@ -233,6 +233,9 @@ def _connect_to_read(place: Path) -> sqlite3.Connection:
         # On read-only media SQLite cannot make the shared-memory file of a WAL database.
         db.close()
         db = sqlite3.connect(f"{address}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
