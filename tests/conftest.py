@@ -9,6 +9,10 @@ import pytest
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost", ""}
 
+# Child processes read tests/offline/sitecustomize.py at start, which closes their sockets in the same way.
+_OFFLINE = str(Path(__file__).parent / "offline")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_OFFLINE, os.environ.get("PYTHONPATH", ""))))
+
 
 @pytest.fixture
 def anyio_backend() -> str:
