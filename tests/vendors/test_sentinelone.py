@@ -88,6 +88,22 @@ async def test_another_process_that_took_the_minute_is_waited_for(
     run = await reader.run(events)
     assert run.coverage.retries == 1
     assert run.coverage.complete
+    assert (await reader.run(events)).coverage.retries == 0, "the minute counts from the start that was let through"
+
+
+async def test_who_queues_behind_a_refused_start_is_not_refused(
+    reader: SentinelOne, sentinelone: Any, events: Any, time: Any
+) -> None:
+    sentinelone.last_start = time.now()
+    retries = []
+
+    async def one() -> None:
+        retries.append((await reader.run(events)).coverage.retries)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(one)
+    assert retries == [1, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """How fast a client may call and how often it may try again, on a clock that tests and the lab can move."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -46,6 +47,29 @@ class Rate:
         wait = moment - now - self._slack
         if wait > 0:
             await clock.sleep(wait)
+
+
+class Spacing:
+    """Calls of which one goes out at a time, each `seconds` after the one before has ended.
+
+    The end counts, not the turn: a call that was refused and tried again reached the vendor later than planned.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+        self._lock = anyio.Lock()
+
+    @asynccontextmanager
+    async def turn(self, clock: Clock) -> AsyncIterator[None]:
+        """Wait for the caller's turn; the call is made inside."""
+        async with self._lock:
+            if (rest := self._next - clock.seconds()) > 0:
+                await clock.sleep(rest)
+            try:
+                yield
+            finally:
+                self._next = clock.seconds() + self._seconds
 
 
 class RetryBudget:

@@ -10,7 +10,7 @@ import anyio
 from ...knowledge.errors import VendorError, VendorRefusedError, VendorResponseError, VendorUnavailableError
 from ..languages.query import Query
 from .estate import Row
-from .pacing import Rate
+from .pacing import Rate, Spacing
 from .paging import Gathered, Page, gather
 from .sentinelone_api import BASE, PAGE, data_of, page_of
 from .settings import SentinelOneSettings
@@ -39,7 +39,7 @@ class DeepVisibility:
     def __init__(self, session: Session, settings: SentinelOneSettings) -> None:
         self._session, self._settings = session, settings
         between = settings.seconds_between_queries
-        self._starts = Rate(1, between + 0.5) if between else None
+        self._starts = Spacing(between + 0.5 if between else 0.0)
         self._polls = Rate(1, 1.1 if between else 0.1)
 
     async def run(self, query: Query, tally: Tally) -> Gathered:
@@ -48,9 +48,8 @@ class DeepVisibility:
         Raises:
             VendorError: the query could not be started, failed, or did not finish.
         """
-        if self._starts:
-            await self._starts.turn(self._session.clock)
-        name = await self._start(query, tally)
+        async with self._starts.turn(self._session.clock):
+            name = await self._start(query, tally)
         finished = False
         try:
             state = await self._wait(name, tally)
