@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from ..graphs.conclude import alert_lookup
-from ..graphs.matching import is_about_an_estate, match_hunts, slots_of, why_declined
+from ..graphs import alerts
+from ..graphs.matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
 from ..graphs.obliged import obliged_hunts
 from ..graphs.plan import Wanted, findings_about, hunt_searches
 from ..graphs.routing import asks_outbound, route_of
@@ -98,12 +98,11 @@ class Translator:
         if route == "search" and not entities:
             candidates = match_hunts(question, nowhere(now), self.library, self._search_text)
             if not is_about_an_estate(question, candidates):
-                return _Reading(None, reason="this is not a question about a security estate", nearest=_ids(candidates))
+                return _Reading(None, reason=OFF_TOPIC, nearest=_ids(candidates))
         window, is_default = resolve_window(
             question, now, since=None, until=None, case_window=None, default_days=self.settings.window_days
         )
-        hosts = [name.partition(".")[0].upper() for name in entities.hosts]
-        scope = scope_of(entities, hosts, window, is_default, asks_outbound(question, tuple(entities.hosts)))
+        scope = scope_of(entities, window, is_default, asks_outbound(question, tuple(entities.hosts)))
         record = WindowRecord(start=window.start, end=window.end, phrase=window.phrase)
         if route == "alert":
             return self._read_alert(scope, record, now)
@@ -112,7 +111,7 @@ class Translator:
     def _read_alert(self, scope: Scope, window: WindowRecord, now: datetime) -> _Reading:
         if not scope.alerts:
             return _Reading(window, reason="no alert id was found in the request; copy it as the platform shows it")
-        return _Reading(window, [alert_lookup(scope.alerts[0], now)], confidence=1.0)
+        return _Reading(window, [alerts.lookup(scope.alerts[0], now)], confidence=1.0)
 
     def _read_search(self, question: str, scope: Scope, window: WindowRecord) -> _Reading:
         candidates = match_hunts(question, scope, self.library, self._search_text)
@@ -123,7 +122,7 @@ class Translator:
         chosen = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
         slots = slots_of(scope)
         wanted = [item for hunt in chosen for item in hunt_searches(self.library.get(hunt), slots, scope.window)]
-        wanted += [alerts] if (alerts := findings_about(scope.hosts, scope.users, scope.window)) else []
+        wanted += [findings] if (findings := findings_about(scope.hosts, scope.users, scope.window)) else []
         if not wanted:
             reason = "the hunts that come near need a host, an account or another name that the question does not give"
             return _Reading(window, reason=reason, nearest=nearest)

@@ -5,7 +5,6 @@ Each step is short; the thinking is in the pure modules that it calls.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -28,19 +27,15 @@ from ..tools.evidence.records import (
 )
 from ..tools.evidence.story import Focus, Story, assemble
 from ..tools.evidence.story_facts import Happening
+from ..tools.evidence.story_links import MEDIUM
 from ..tools.hunts import Hunt
-from ..tools.languages.search import Condition, Search, Window, conjunction
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary
-from . import proposing
+from . import alerts, proposing
 from . import triage as triaging
-from .matching import SearchText
-from .plan import Wanted, findings_about
+from .matching import OFF_TOPIC, SearchText
 from .state import Deps, Scope, State
 
-ALERT_REACH = timedelta(days=45)
-"""How far back alerts are kept and compared."""
-BEFORE_ALERT, AFTER_ALERT = timedelta(hours=12), timedelta(hours=12)
 MAX_RUNBOOKS = 3
 
 
@@ -89,76 +84,6 @@ def story(scope: Scope, deps: Deps) -> Story:
     return assemble(deps.workspace.happenings(), focus(scope, deps.library))
 
 
-def addresses(deps: Deps) -> dict[str, tuple[str, ...]]:
-    """Host to its addresses, from device records."""
-    found: dict[str, dict[str, None]] = {}
-    for event in deps.workspace.events.values():
-        if event.event_class is EventClass.DEVICE and event.host:
-            value = event.get("device.ip")
-            for ip in value if isinstance(value, list) else [value]:
-                if ip:
-                    found.setdefault(event.host, {})[str(ip)] = None
-    return {host: tuple(ips) for host, ips in found.items()}
-
-
-def alert_lookup(alert_id: str, now: datetime) -> Wanted:
-    """The alert with this id, on any platform."""
-    window = Window(start=now - ALERT_REACH, end=now + timedelta(seconds=1), phrase="alerts kept")
-    where = Condition(field="finding.uid", values=(alert_id,))
-    return Wanted(Search(event_class=EventClass.FINDING, where=where, window=window, limit=50), "alerts.by-id")
-
-
-def find_alert(alert_id: str, deps: Deps) -> Happening | None:
-    """The alert among what is known."""
-    for item in deps.workspace.happenings():
-        if item.event_class is EventClass.FINDING and alert_id in item.values("finding.uid"):
-            return item
-    return None
-
-
-def alert_window(alert: Happening, now: datetime) -> Window:
-    """What stands around an alert: half a day each way, never in the future."""
-    end = min(alert.until + AFTER_ALERT, now + timedelta(seconds=1))
-    return Window(start=alert.time - BEFORE_ALERT, end=end, phrase="12 hours around the alert")
-
-
-def around_alert(scope: Scope, deps: Deps) -> list[Wanted]:
-    """The searches that an alert obliges: its history, and what happened around it on its host."""
-    alert = find_alert(scope.alerts[0], deps)
-    if alert is None:
-        return []
-    wanted = []
-    past = Window(start=deps.now - ALERT_REACH, end=deps.now + timedelta(seconds=1), phrase="alerts kept")
-    about = findings_about(scope.hosts, (), past)
-    title = alert.text("finding.title")
-    if title:
-        same = Condition(field="finding.title", values=(title,))
-        wanted.append(
-            Wanted(
-                Search(event_class=EventClass.FINDING, where=same, window=past, limit=200),
-                "alerts.history",
-                widens=True,
-            )
-        )
-    if about is not None:
-        wanted.append(Wanted(about.search, "alerts.history", widens=True))
-    if alert.host:
-        span = Window(
-            start=alert.time - timedelta(hours=1), end=min(alert.until + timedelta(hours=2), scope.window.end)
-        )
-        host = Condition(field="device.hostname", values=(alert.host,))
-        for event_class, activity in ((EventClass.PROCESS, "Launch"), (EventClass.AUTHENTICATION, "Logon")):
-            where = conjunction(host, Condition(field="activity", values=(activity,)))
-            wanted.append(
-                Wanted(
-                    Search(event_class=event_class, where=where, window=span),
-                    f"alerts.around-{event_class.split('_')[0]}",
-                    frozenset({alert.host}),
-                )
-            )
-    return wanted
-
-
 def explain(state: State, deps: Deps) -> None:
     """Explain an artefact without asking any vendor."""
     from ..tools.explain import explain as read
@@ -174,7 +99,9 @@ def find_runbooks(state: State, deps: Deps) -> None:
     if deps.search_text is None:
         return
     draft = deps.workspace.draft
-    techniques = _techniques(story(state["scope"], deps).entries) if state.get("scope") else []
+    if state.get("scope"):
+        draft.story = story(state["scope"], deps)
+    techniques = _techniques(draft.story.entries)
     found = " ".join(attack.title(item) for item in techniques[:3])
     # What the analyst asked comes first; what was found adds to it. An alert's question names nothing but the alert.
     wanted = {"alert": [(found or state["question"], MAX_RUNBOOKS)], "runbook": [(state["question"], MAX_RUNBOOKS)]}
@@ -214,20 +141,17 @@ def _techniques(entries: Iterable[Happening]) -> list[str]:
 
 def tell(state: State, deps: Deps) -> None:
     """Story, claims, entries and gaps, from what the case holds now."""
-    draft, workspace = deps.workspace.draft, deps.workspace
+    draft = deps.workspace.draft
     declined = state.get("declined")
     if declined:
         draft.declined = Declined.model_validate(declined)
     scope = state.get("scope")
     if scope is None or declined:
-        workspace.case.add_question(state["question"])
         return
-    workspace.case.add_question(state["question"], scope.window)
-    draft.story = story(scope, deps)
     _tell_entries(draft, deps)
     _tell_look_alikes(draft, deps)
     if not draft.entries:
-        _tell_absence(state, scope, draft, deps)
+        _tell_absence(scope, draft, deps)
     if state["route"] == "alert":
         _tell_triage(scope, draft, deps)
     _tell_gaps(scope, draft, deps)
@@ -271,7 +195,7 @@ def _entry(item: Happening, claim: Claim, verdict: Any, text: str) -> TimelineEn
 def _tell_entries(draft: Draft, deps: Deps) -> None:
     for item in draft.story.entries:
         claim = _observe(item, draft, deps)
-        verdict = "suspicious" if item.signal >= 2 or item in draft.story.anchors else "context"
+        verdict = "suspicious" if item.signal >= MEDIUM or item in draft.story.anchors else "context"
         draft.entries.append(_entry(item, claim, verdict, claim.text))
 
 
@@ -288,7 +212,7 @@ def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
         draft.entries.append(_entry(first, claim, "benign", text))
 
 
-def _tell_absence(state: State, scope: Scope, draft: Draft, deps: Deps) -> None:
+def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
     """Nothing was found: said only over queries that are complete, empty, and cover the window."""
     titles = [deps.library.get(hunt).title for hunt in scope.hunts if hunt in deps.library.hunts]
     what = " or ".join(titles[:2]) or "suspicious activity"
@@ -302,7 +226,7 @@ def _tell_absence(state: State, scope: Scope, draft: Draft, deps: Deps) -> None:
 
 def _tell_triage(scope: Scope, draft: Draft, deps: Deps) -> None:
     happenings = deps.workspace.happenings()
-    alert = next((item for item in happenings if item.values("finding.uid") & set(scope.alerts)), None)
+    alert = alerts.find(scope.alerts[0], happenings)
     if alert is None:
         return
     findings = [item for item in happenings if item.event_class is EventClass.FINDING]
@@ -433,6 +357,8 @@ def propose(state: State, deps: Deps) -> list[str]:
             proposing.propose_named(state["question"], scope, draft, deps)
         elif draft.triage is None or draft.triage.verdict == "true_positive":
             proposing.propose_isolation(draft, deps)
+    window = scope.window if scope is not None and draft.declined is None else None
+    deps.workspace.case.add_question(state["question"], window)
     answer = _answer(state, deps)
     deps.workspace.answer = answer
     deps.workspace.case.save_answer(answer)
@@ -450,7 +376,7 @@ def _answer(state: State, deps: Deps) -> Answer:
     triage = draft.triage
     if triage is not None:
         triage = triage.model_copy(update={"ticket": triaging.ticket(triage, draft.summary, draft.entries, shown)})
-    declined_off_topic = draft.declined is not None and "not a question" in draft.declined.reason
+    declined_off_topic = draft.declined is not None and draft.declined.reason == OFF_TOPIC
     return Answer(
         case=workspace.case.id,
         question=state["question"],

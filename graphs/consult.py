@@ -48,10 +48,9 @@ async def consult(question: str, scope: Scope, candidates: Sequence[Candidate], 
         ModelError: nonsense after two repairs.
         BudgetError: the model's tokens are used up.
     """
-    platforms = deps.estate.platforms
-    if deps.workspace.platforms is not None:
-        platforms &= deps.workspace.platforms
-    tools = tools_for(candidates, scope.slots, platforms=platforms, free=turn == 0, raw=deps.model_name != "offline")
+    tools = tools_for(
+        candidates, scope.slots, platforms=deps.platforms, free=turn == 0, raw=deps.model_name != "offline"
+    )
     messages = situation(question, scope.window, candidates, scope.slots, turn)
     choice = await _choose(messages, tools, deps)
     if not choice.actions:

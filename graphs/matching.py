@@ -17,6 +17,8 @@ NEAR_ENOUGH = 0.19
 CLEAR = 0.4
 """Retrieval score from which a hunt's own words make a question one about an estate; small talk reaches 0.26."""
 
+OFF_TOPIC = "this is not a question about a security estate"
+
 SearchText = Callable[[str, int], list[Any]]
 """Retrieval over hunts and runbooks: (query, k) to passages."""
 
@@ -50,7 +52,7 @@ def why_declined(question: str, scope: Scope, candidates: Sequence[Candidate]) -
     """Why the question cannot be answered, or None when it can."""
     named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
     if not named and not is_about_an_estate(question, candidates):
-        return "this is not a question about a security estate"
+        return OFF_TOPIC
     if _best(candidates) < NEAR_ENOUGH and not named:
         return "no hunt of the library answers this"
     return None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import WORKPLACES, Directory, Happening, is_public
+from ..tools.evidence.story_links import MEDIUM
 from ..tools.hunts import Hunt, bind
 from ..tools.languages.query import Platform
 from ..tools.languages.search import (
@@ -43,9 +44,8 @@ class Wanted:
     """Hunt id, or `neighbours.<what>`: shown with the query."""
     hosts: frozenset[str] = frozenset()
     """Hosts that it is about; platforms without a sensor on any of them are left out."""
-    platforms: frozenset[Platform] | None = None
-    widens: bool = False
-    """Looks outside the question's window on purpose (a baseline)."""
+    own_sensors: bool = False
+    """Asked of the hosts' own sensors alone: what stands around a finding there, no log of another source tells."""
 
     @property
     def key(self) -> str:
@@ -191,10 +191,6 @@ def _equal(name: str, values: Iterable[str]) -> list[Expression]:
     return [Condition(field=name, values=given)] if given else []
 
 
-def _all(*parts: Expression | None) -> Expression | None:
-    return conjunction(*parts)
-
-
 @dataclass(frozen=True)
 class Episode:
     """A span on one host in which something of the story happened."""
@@ -264,7 +260,7 @@ def together(wanted: Sequence[Wanted]) -> list[Wanted]:
         earlier = merged.get(key)
         if earlier is not None:
             hosts = tuple(dict.fromkeys((*sorted(earlier.hosts), *hosts)))
-        where = _all(Condition(field="device.hostname", values=hosts), *rest)
+        where = conjunction(Condition(field="device.hostname", values=hosts), *rest)
         merged[key] = replace(
             item,
             search=search.model_copy(update={"where": where}),
@@ -296,9 +292,9 @@ def _around(episode: Episode, window: Window, *, is_origin: bool) -> list[Wanted
     )
     logon = Condition(field="activity", values=("Logon",))
     spans = (
-        (EventClass.PROCESS, _all(host, launch), longer),
+        (EventClass.PROCESS, conjunction(host, launch), longer),
         (EventClass.SERVICE, host, episode.window),
-        (EventClass.AUTHENTICATION, _all(host, logon, arrivals), episode.window),
+        (EventClass.AUTHENTICATION, conjunction(host, logon, arrivals), episode.window),
     )
     return [
         _for_host(event_class, where, span, event_class.split("_")[0], episode.host)
@@ -322,31 +318,28 @@ def _traces(entries: Sequence[Happening], window: Window) -> list[Wanted]:
         return []
     hosts = Condition(field="device.hostname", values=tuple(sorted(acting)))
     by_them = Condition(field="actor.process.name", values=names)
-    span, where = Window(start=start, end=end), frozenset(acting)
     created = Condition(field="activity", values=("Create",))
     opened = Condition(field="activity", values=("Open",))
+    span = Window(start=start, end=end)
+    traces = (
+        ("connections", EventClass.NETWORK, conjunction(hosts, by_them)),
+        ("files", EventClass.FILE, conjunction(hosts, by_them, created)),
+        ("handles", EventClass.PROCESS, conjunction(hosts, by_them, opened)),
+    )
     return [
         Wanted(
-            Search(event_class=EventClass.NETWORK, where=_all(hosts, by_them), window=span),
-            "neighbours.connections",
-            where,
-        ),
-        Wanted(
-            Search(event_class=EventClass.FILE, where=_all(hosts, by_them, created), window=span),
-            "neighbours.files",
-            where,
-        ),
-        Wanted(
-            Search(event_class=EventClass.PROCESS, where=_all(hosts, by_them, opened), window=span),
-            "neighbours.handles",
-            where,
-        ),
+            Search(event_class=kind, where=where, window=span),
+            f"neighbours.{what}",
+            frozenset(acting),
+            own_sensors=True,
+        )
+        for what, kind, where in traces
     ]
 
 
 def _for_host(event_class: EventClass, where: Expression | None, span: Window, what: str, host: str) -> Wanted:
     search = Search(event_class=event_class, where=where, window=span)
-    return Wanted(search, f"neighbours.{what}", frozenset({host}))
+    return Wanted(search, f"neighbours.{what}", frozenset({host}), own_sensors=True)
 
 
 def _writers(entries: Sequence[Happening], window: Window) -> list[Wanted]:
@@ -361,7 +354,7 @@ def _writers(entries: Sequence[Happening], window: Window) -> list[Wanted]:
             run.setdefault(entry.host, set()).update(names)
     wanted = []
     for host, names in run.items():
-        where = _all(
+        where = conjunction(
             Condition(field="device.hostname", values=(host,)),
             Condition(field="file.name", values=tuple(sorted(names))[:40]),
         )
@@ -397,18 +390,18 @@ def _arrivals(entries: Sequence[Happening], directory: Directory, window: Window
             span = Window(start=start, end=end)
             wanted += _knocks(entry.host, window)
             host = Condition(field="device.hostname", values=(origin,))
-            launches = _all(host, Condition(field="activity", values=("Launch",)))
+            launches = conjunction(host, Condition(field="activity", values=("Launch",)))
             wanted.append(_for_host(EventClass.PROCESS, launches, span, "origin", origin))
             targets = tuple(sorted(directory.addresses.get(entry.host, ())))[:20]
             if targets:
-                towards = _all(host, Condition(field="dst_endpoint.ip", values=targets))
+                towards = conjunction(host, Condition(field="dst_endpoint.ip", values=targets))
                 wanted.append(_for_host(EventClass.NETWORK, towards, span, "towards", origin))
     return wanted
 
 
 def _knocks(target: str, window: Window) -> list[Wanted]:
     """Who else connected to the target's administration ports: scanners, administrators, other hosts."""
-    where = _all(
+    where = conjunction(
         Condition(field="device.hostname", values=(target,)),
         Condition(field="connection.direction", values=("Inbound",)),
         Condition(field="dst_endpoint.port", values=(22, 135, 445, 3389, 5985, 5986)),
@@ -426,14 +419,14 @@ def baseline(story: Story, window: Window) -> list[Wanted]:
     before = Window(start=window.start - BASELINE, end=window.end, phrase="the window and the fortnight before")
     wanted = []
     for host, users in pairs.items():
-        where = _all(
+        where = conjunction(
             Condition(field="device.hostname", values=(host,)),
             Condition(field="activity", values=("Logon",)),
             Condition(field="user.name", values=tuple(sorted(users))),
             Condition(field="src_endpoint.ip", op=Operator.EXISTS),
         )
         search = Search(event_class=EventClass.AUTHENTICATION, where=where, window=before)
-        wanted.append(Wanted(search, "baseline.logons", frozenset({host}), widens=True))
+        wanted.append(Wanted(search, "baseline.logons", frozenset({host}), own_sensors=True))
     return wanted
 
 
@@ -460,12 +453,12 @@ def _accounts(entries: Sequence[Happening], directory: Directory, window: Window
                 )
             )
             telling = Condition(field="activity", values=("Logon", "Service Ticket", "Explicit Credentials"))
-            where = _all(by_them, telling) if event_class is EventClass.AUTHENTICATION else by_them
+            where = conjunction(by_them, telling) if event_class is EventClass.AUTHENTICATION else by_them
             wanted.append(Wanted(Search(event_class=event_class, where=where, window=span), "neighbours.account"))
     if failing:
         span = _span(failing, timedelta(minutes=2), timedelta(minutes=2), window)
         names = tuple(sorted({name for item in failing for name in item.values("user.name")}))[:60]
-        where = _all(Condition(field="user.name", values=names), Condition(field="status", values=("Failure",)))
+        where = conjunction(Condition(field="user.name", values=names), Condition(field="status", values=("Failure",)))
         wanted.append(
             Wanted(Search(event_class=EventClass.AUTHENTICATION, where=where, window=span), "neighbours.failures")
         )
@@ -476,7 +469,7 @@ def _travels(entry: Happening, directory: Directory) -> bool:
     """Whether the entry's account may have acted elsewhere: it came from another host, or runs the story's programs."""
     if not entry.user or _is_machine_account(entry.user):
         return False
-    return bool(directory.sources(entry)) or entry.is_remote_logon or (entry.is_launch and entry.signal >= 2)
+    return bool(directory.sources(entry)) or entry.is_remote_logon or (entry.is_launch and entry.signal >= MEDIUM)
 
 
 def _is_machine_account(user: str) -> bool:

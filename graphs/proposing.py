@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..tools.evidence.records import Declined, Evidence, Proposal
 from ..tools.evidence.story_facts import Happening
+from ..tools.evidence.story_links import STRONG
 from ..tools.languages.query import Platform
 from ..tools.languages.vocabulary import EventClass
 from ..tools.response import facts_from_event
@@ -43,7 +44,7 @@ def propose_isolation(draft: "Draft", deps: Deps) -> None:
         if device is None:
             continue
         item, platform = device
-        grounds = [entry for entry in draft.story.entries if entry.host == host and entry.signal >= 3]
+        grounds = [entry for entry in draft.story.entries if entry.host == host and entry.signal >= STRONG]
         says = list(
             dict.fromkeys(label.says for entry in grounds for label in entry.labels if label.signal == "strong")
         )
@@ -63,7 +64,7 @@ def _suspects(entries: tuple[Happening, ...]) -> list[str]:
     """
     behaviours: dict[str, set[str]] = {}
     for entry in entries:
-        if entry.host and entry.signal >= 3:
+        if entry.host and entry.signal >= STRONG:
             strong = {label.says for label in entry.labels if label.signal == "strong"}
             behaviours.setdefault(entry.host, set()).update(strong)
     return [host for host, found in behaviours.items() if len(found) > 1]

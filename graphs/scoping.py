@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from typing import get_args
 
 from ..knowledge.errors import UsageError
 from ..tools.evidence.event import Event
-from ..tools.hunts import Hunt
+from ..tools.hunts import Hunt, ParameterType
 from ..tools.languages.entities import Entities
 from ..tools.languages.search import Condition, Operator, Search, Window
 from ..tools.languages.vocabulary import EventClass
@@ -94,11 +95,9 @@ def similar(name: str, window: Window) -> Wanted:
 class HostFindings:
     """What the inventories say of the named hosts."""
 
-    known: tuple[str, ...]
     unknown: tuple[str, ...]
     ambiguous: Mapping[str, tuple[str, ...]]
     """Name to the device ids that share it on one platform."""
-    addresses: Mapping[str, tuple[str, ...]]
 
 
 def match_hosts(named: Sequence[str], devices: Sequence[Event]) -> HostFindings:
@@ -107,28 +106,18 @@ def match_hosts(named: Sequence[str], devices: Sequence[Event]) -> HostFindings:
     for device in devices:
         if device.host:
             by_host.setdefault(device.host, []).append(device)
-    known, unknown = [], []
+    unknown: list[str] = []
     ambiguous: dict[str, tuple[str, ...]] = {}
     for name in named:
-        short = name.partition(".")[0].upper()
+        short = host_name(name)
         records = by_host.get(short, [])
         if not records:
             unknown.append(name)
-            continue
-        known.append(short)
         for platform in {record.platform for record in records}:
             ids = {record.text("device.uid") for record in records if record.platform == platform} - {""}
             if len(ids) > 1:
                 ambiguous[short] = tuple(sorted(ids))
-    addresses = {
-        host: tuple(dict.fromkeys(str(ip) for record in records for ip in _as_list(record.get("device.ip")) if ip))
-        for host, records in by_host.items()
-    }
-    return HostFindings(tuple(dict.fromkeys(known)), tuple(unknown), ambiguous, addresses)
-
-
-def _as_list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list | tuple) else [value]
+    return HostFindings(tuple(unknown), ambiguous)
 
 
 def candidates(name: str, devices: Sequence[Event], most: int = 6) -> tuple[str, ...]:
@@ -137,62 +126,46 @@ def candidates(name: str, devices: Sequence[Event], most: int = 6) -> tuple[str,
     return tuple(get_close_matches(name.upper(), names, n=most, cutoff=0.5)) or tuple(names[:most])
 
 
-def scope_of(entities: Entities, hosts: Sequence[str], window: Window, default_window: bool, outbound: bool) -> Scope:
+def scope_of(entities: Entities, window: Window, default_window: bool, outbound: bool) -> Scope:
     """The scope of a question from what code found in it."""
-    kinds = (
-        "user",
-        "ip",
-        "domain",
-        "url",
-        "hash",
-        "file",
-        "process",
-        "service",
-        "cve",
-        "email",
-        "alert",
-        "app",
-        "text",
-    )
-    slots = {"host": tuple(hosts), **{kind: entities.values(kind) for kind in kinds}}
-    names = [name for kind in ("file", "process", "service", "domain", "hash") for name in slots[kind]]
-    return Scope(
-        hosts=tuple(hosts),
-        users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in entities.users),
-        addresses=entities.ips,
-        names=tuple(dict.fromkeys(_last_part(name) for name in names if name)),
-        alerts=slots["alert"],
-        slots={kind: values for kind, values in slots.items() if values},
-        window=window,
-        default_window=default_window,
-        outbound=outbound,
-    )
+    slots = {kind: entities.values(kind) for kind in get_args(ParameterType)}
+    slots["host"] = tuple(map(host_name, entities.hosts))
+    given = {kind: values for kind, values in slots.items() if values}
+    return _about(slots, window, default_window).model_copy(update={"slots": given, "outbound": outbound})
 
 
 def scope_of_hunt(hunt: Hunt, values: Mapping[str, Sequence[str]], window: Window, default_window: bool) -> Scope:
     """The scope of one named hunt with given parameters."""
-    by_kind: dict[str, tuple[str, ...]] = {}
+    slots: dict[str, tuple[str, ...]] = {}
     for name, given in values.items():
         kind = hunt.parameters[name].type
-        by_kind[kind] = (*by_kind.get(kind, ()), *(str(value) for value in given))
-    hosts = tuple(host.partition(".")[0].upper() for host in by_kind.get("host", ()))
+        slots[kind] = (*slots.get(kind, ()), *map(str, given))
+    only = {
+        # A hunt with both follows something from its host to its target.
+        "outbound": "target" in hunt.parameters and "host" in values and "target" not in values,
+        "hunts": (hunt.id,),
+        "only": hunt.id,
+        "named": {name: tuple(map(str, given)) for name, given in values.items()},
+    }
+    return _about(slots, window, default_window).model_copy(update=only)
+
+
+def _about(slots: Mapping[str, tuple[str, ...]], window: Window, default_window: bool) -> Scope:
+    names = [name for kind in ("file", "process", "service", "domain", "hash") for name in slots.get(kind, ())]
     return Scope(
-        hosts=hosts,
-        users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in by_kind.get("user", ())),
-        addresses=by_kind.get("ip", ()),
-        names=tuple(
-            _last_part(name)
-            for kind in ("file", "process", "service", "domain", "hash")
-            for name in by_kind.get(kind, ())
-        ),
+        hosts=tuple(map(host_name, slots.get("host", ()))),
+        users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in slots.get("user", ())),
+        addresses=slots.get("ip", ()),
+        names=tuple(dict.fromkeys(_last_part(name) for name in names if name)),
+        alerts=slots.get("alert", ()),
         window=window,
         default_window=default_window,
-        # A hunt with both follows something from its host to its target.
-        outbound="target" in hunt.parameters and "host" in values and "target" not in values,
-        hunts=(hunt.id,),
-        only=hunt.id,
-        named={name: tuple(str(value) for value in given) for name, given in values.items()},
     )
+
+
+def host_name(name: str) -> str:
+    """A host's name as events carry it: short, in upper case."""
+    return name.partition(".")[0].upper()
 
 
 def _last_part(name: str) -> str:

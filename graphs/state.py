@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from ..tools.languages.search import Window
 
 if TYPE_CHECKING:
+    from ..tools.languages.query import Platform
     from ..tools.library import HuntLibrary
     from ..tools.response.desk import Desk
     from ..tools.vendors.estate import Estate
@@ -65,15 +66,6 @@ class Task(TypedDict, total=False):
     raw: dict[str, Any]
 
 
-class RunNote(TypedDict):
-    """What became of one query."""
-
-    query: str
-    platform: str
-    status: str
-    rows: int
-
-
 class State(TypedDict, total=False):
     """State of the investigation graph."""
 
@@ -84,9 +76,7 @@ class State(TypedDict, total=False):
     scope: Scope
     turn: int
     planned: list[Task]
-    runs: Annotated[list[RunNote], operator.add]
     declined: dict[str, Any] | None
-    answer: dict[str, Any] | None
     approval_ids: list[str]
     outcomes: Annotated[list[dict[str, Any]], operator.add]
 
@@ -134,3 +124,9 @@ class Deps:
     """Retrieval over hunts and runbooks: (query, k) to passages."""
     emit: Callable[[Mapping[str, Any]], None] = lambda event: None
     """Receives typed events while the run goes on (`ask --jsonl`)."""
+
+    @property
+    def platforms(self) -> "frozenset[Platform]":
+        """Connected platforms, or those of them that the analyst named."""
+        named = self.workspace.platforms
+        return self.estate.platforms if named is None else self.estate.platforms & named

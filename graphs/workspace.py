@@ -37,7 +37,6 @@ class Workspace:
     normaliser: Normaliser = field(default_factory=Normaliser)
     events: dict[str, Event] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
-    runs: dict[str, QueryRun] = field(default_factory=dict)
     records: dict[str, QueryRecord] = field(default_factory=dict)
     inapplicable: dict[str, Inapplicable] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
@@ -152,6 +151,30 @@ class Workspace:
             self._labels[event.evidence] = tuple(self.library.label(event.fields, event.event_class))
         return self._labels[event.evidence]
 
+    @property
+    def devices(self) -> list[Event]:
+        """Device records of the inventories."""
+        return [event for event in self.events.values() if event.event_class is EventClass.DEVICE and event.host]
+
+    @property
+    def sensors(self) -> dict[str, tuple[str, ...]]:
+        """Host to the platforms whose inventory knows it."""
+        found: dict[str, set[str]] = {}
+        for device in self.devices:
+            found.setdefault(device.host or "", set()).add(device.platform.value)
+        return {host: tuple(sorted(platforms)) for host, platforms in sorted(found.items())}
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Host to its addresses, from its device records."""
+        found: dict[str, dict[str, None]] = {}
+        for device in self.devices:
+            value = device.get("device.ip")
+            for ip in value if isinstance(value, list) else [value]:
+                if ip:
+                    found.setdefault(device.host or "", {})[str(ip)] = None
+        return {host: tuple(ips) for host, ips in found.items()}
+
     def happenings(self, *, only: frozenset[str] | None = None) -> list[Happening]:
         """Events merged across platforms and channels, labelled, numbered from 0."""
         events = [event for event in self.events.values() if event.time and (only is None or event.evidence in only)]
@@ -205,12 +228,3 @@ async def run_query(estate: Estate, query: Query, started: datetime) -> QueryRun
     except VendorError as exc:
         run = failed(query, "error", str(exc), started)
         return replace(run, vendor_request_id=exc.request_id, locked_out=isinstance(exc, VendorAuthError))
-
-
-def sensors(events: Sequence[Event]) -> dict[str, tuple[str, ...]]:
-    """Host to the platforms whose inventory knows it."""
-    found: dict[str, set[str]] = {}
-    for event in events:
-        if event.event_class == "inventory_info" and event.host:
-            found.setdefault(event.host, set()).add(event.platform.value)
-    return {host: tuple(sorted(platforms)) for host, platforms in sorted(found.items())}
