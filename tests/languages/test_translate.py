@@ -25,6 +25,7 @@ from tracehound.tools.languages.search import (
     Scalar,
     Search,
     Window,
+    matches,
 )
 from tracehound.tools.languages.views import View, all_views
 from tracehound.tools.languages.vocabulary import EventClass
@@ -253,6 +254,21 @@ def test_values_that_cannot_be_searched_for_are_a_reason_and_not_a_crash() -> No
     assert "not a regular expression" in reason_of(found["falcon.process"])
     found = asked(EventClass.NETWORK, where("dst_endpoint.ip", "cidr", "10.20.0.0/99"))
     assert "is not a block of addresses" in reason_of(found["sentinelone.network"])
+    found = asked(EventClass.FINDING, where("device.ip", "cidr", "10.20.0.0/99"))
+    assert "write it as 10.20.0.0/16" in reason_of(found["falcon.alerts"])
+    for op in ("eq", "gt"):
+        found = asked(EventClass.NETWORK, where("dst_endpoint.port", op, 10**400))
+        assert "never holds" in reason_of(found["sentinelone.network"])
+    assert not matches(where("dst_endpoint.port", "gt", 1), {"dst_endpoint.port": 10**400})
+
+
+def test_numbers_are_written_with_all_their_digits() -> None:
+    found = asked(EventClass.NETWORK, where("actor.process.pid", "eq", 2**60 + 1, str(2**60 + 3), "4e2"))
+    assert text_of(found["sentinelone.network"]).endswith(
+        "SrcProcPID In (1152921504606846977, 1152921504606846979, 400)"
+    )
+    scores = asked(EventClass.VULNERABILITY, where("vulnerability.score", "gt", 1e-7))["falcon.vulnerabilities"]
+    assert "score:>0.0000001+" in text_of(scores)
 
 
 def test_a_pattern_for_a_file_name_is_asked_of_its_path() -> None:

@@ -6,11 +6,11 @@ slashes and control characters are written as `\xHH`, so the pattern can stand i
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 
-from ...knowledge.errors import UnsafeValueError
 from .query import Severity
 from .search import Operator
+from .values import block_of
 
 _HARMLESS = frozenset(" _-,:;=@%<>!~&")
 _META = frozenset("\\.^$*+?()[]{}|")
@@ -83,10 +83,7 @@ def block_pattern(text: str) -> str | None:
     Raises:
         UnsafeValueError: the text is no block of addresses.
     """
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        raise UnsafeValueError(f"{text!r} is not a block of addresses: write it as 10.20.0.0/16.") from None
+    network = block_of(text)
     if not isinstance(network, IPv4Network):
         return None
     whole, bits = divmod(network.prefixlen, 8)

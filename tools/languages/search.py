@@ -226,7 +226,7 @@ def _compare(field: str, op: Operator, actual: Any, value: Scalar) -> bool:
 def _ordered(op: Operator, actual: Any, value: Scalar) -> bool:
     try:
         left, right = float(actual), float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return False
     return {
         Operator.GT: left > right,

@@ -6,14 +6,14 @@ are. Falcon writes Windows paths by volume, so a drive letter also matches `\Dev
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes
 from ..literals import block_pattern, escaped, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
-from ..query import Compiled
+from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Scalar, Search
 from ..search import Operator as Ask
+from ..values import moment_of, number_of
 from ..views import Attribute, View
 from .ast import (
     Always,
@@ -131,15 +131,15 @@ class _Cql(Builder[Node]):
         return Part(_compared(name, pattern(op, texts, kind=attribute.kind, last_part=last_part)))
 
     def _ordered(self, condition: Condition, attribute: Attribute) -> Part[Node]:
-        if attribute.type == "epoch_ms":
-            moments = [int(_moment_of(value).timestamp() * 1000) for value in condition.values]
-            numbers = [str(moment) for moment in moments]
-        else:
-            numbers = [text for value in condition.values if (text := _number_text(value)) is not None]
+        numbers = [
+            number
+            for value in condition.values
+            if (number := _epoch(value) if attribute.type == "epoch_ms" else number_of(value)) is not None
+        ]
         if not numbers:
             return Part(False)
-        edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers, key=float)
-        return Part(Compare(attribute.field, _ORDER[condition.op], Text(edge)))
+        edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers)
+        return Part(Compare(attribute.field, _ORDER[condition.op], Text(str(edge))))
 
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
         if attribute.kind == "list":
@@ -186,19 +186,5 @@ def _all_plain(texts: Sequence[str]) -> bool:
     return all(_PLAIN.match(text) for text in texts)
 
 
-def _number_text(value: Scalar) -> str | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if number != number or number in (float("inf"), float("-inf")):
-        return None
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def _moment_of(value: Scalar) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise UnsafeValueError(f"CQL cannot compare a time with {value!r}: write it as 2026-01-31T00:00:00Z.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _epoch(value: Scalar) -> int:
+    return int(moment_of(value, Language.CQL).timestamp() * 1000)

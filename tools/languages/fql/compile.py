@@ -8,14 +8,15 @@ comparison of text is left to the rows.
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, ip_network
+from decimal import Decimal
+from ipaddress import IPv4Network
 
-from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes
-from ..query import Compiled
-from ..search import Condition, Scalar, Search, Window, matches
+from ..query import Compiled, Language
+from ..search import Condition, Search, Window, matches
 from ..search import Operator as Ask
 from ..syntax import QuerySyntaxError
+from ..values import block_of, moment_of, number_of
 from ..views import Attribute, View
 from ..vocabulary import EventClass
 from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind
@@ -166,20 +167,22 @@ class _Fql(Builder[Node]):
                 return Part(True, False, _WITH_CASE)
 
     def _number(self, condition: Condition, known: Property) -> Part[Node]:
-        numbers = [text for value in condition.values if (text := _number_text(value)) is not None]
+        numbers = [number for value in condition.values if (number := number_of(value)) is not None]
         if condition.op is Ask.EQ:
-            return Part(_bare(known.name, ValueKind.NUMBER, numbers)) if numbers else Part(False)
+            return (
+                Part(_bare(known.name, ValueKind.NUMBER, list(map(_number_text, numbers)))) if numbers else Part(False)
+            )
         if condition.op in _ORDER:
             if not numbers:
                 return Part(False)
-            edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers, key=float)
-            return Part(Term(known.name, _ORDER[condition.op], (Value(ValueKind.NUMBER, edge),)))
+            edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers)
+            return Part(Term(known.name, _ORDER[condition.op], (Value(ValueKind.NUMBER, _number_text(edge)),)))
         return Part(True, False, f"{known.name} is a number")
 
     def _time(self, condition: Condition, known: Property) -> Part[Node]:
         if condition.op not in _ORDER:
             return Part(True, False, f"{known.name} is a time")
-        moments = [_moment_of(value) for value in condition.values]
+        moments = [moment_of(value, Language.FQL) for value in condition.values]
         edge = min(moments) if condition.op in (Ask.GT, Ask.GE) else max(moments)
         return Part(_moment(known.name, _ORDER[condition.op], edge))
 
@@ -259,30 +262,14 @@ def _bare(name: str, kind: ValueKind, values: Sequence[str]) -> Term:
     return Term(name, Operator.EQ, tuple(Value(kind, text) for text in values), len(values) > 1)
 
 
-def _number_text(value: Scalar) -> str | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if number != number or number in (float("inf"), float("-inf")):
-        return None
-    return str(int(number)) if number.is_integer() else f"{number:f}".rstrip("0")
-
-
-def _moment_of(value: Scalar) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise UnsafeValueError(f"FQL cannot compare a time with {value!r}: write it as 2026-01-31T00:00:00Z.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _number_text(number: int | float) -> str:
+    """A number without an exponent, which FQL does not read."""
+    return f"{Decimal(str(number)):f}"
 
 
 def _block(text: str) -> tuple[str, bool]:
     """The whole octets that a block's addresses begin with, and whether they say it exactly."""
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        raise UnsafeValueError(f"{text!r} is not a block of addresses.") from None
+    network = block_of(text)
     if not isinstance(network, IPv4Network):
         return "", False
     octets = network.prefixlen // 8

@@ -6,15 +6,16 @@ Text is compared without case by the language's own operators. Values inside obj
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes
 from ..literals import joined_patterns, regex_problem
-from ..query import Compiled
+from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Operator, Scalar, Search, Window
+from ..values import block_of, moment_of, number_of
 from ..views import Attribute, View
 from ..vocabulary import HOST_ATTRIBUTES, USER_ATTRIBUTES
 from . import ast
@@ -234,7 +235,7 @@ def _matching(condition: Condition, place: _Place) -> Part[ast.Node]:
 def _ordered(condition: Condition, place: _Place) -> Part[ast.Node]:
     lowest = condition.op in (Operator.GT, Operator.GE)
     if place.type == "datetime":
-        moments = [_moment_of(value) for value in condition.values]
+        moments = [moment_of(value, Language.KQL) for value in condition.values]
         edge = (min if lowest else max)(moments)
         return Part(_binary(_ORDER[condition.op], place.node, _time(edge)))
     numbers = [number for value in condition.values if (number := _number_of(value)) is not None]
@@ -252,17 +253,16 @@ def _typed(condition: Condition, place: _Place) -> Part[ast.Node]:
             return Part(True, False, f"the field holds {place.type} values, not text")
         return Part(_any([_binary(op, place.text, _literal(text)) for text in texts]))
     if place.type == "datetime":
-        return Part(_any([_binary("==", place.node, _time(_moment_of(value))) for value in condition.values]))
+        return Part(
+            _any([_binary("==", place.node, _time(moment_of(value, Language.KQL))) for value in condition.values])
+        )
     known = [item for value in condition.values if (item := _constant(place.type, value)) is not None]
     return Part(_equal(place.node, known)) if known else Part(False)
 
 
 def _in_block(place: _Place, text: str) -> list[ast.Node]:
     """Ways for an address to lie in a block. A block that ends at a dot is a prefix, another a range of numbers."""
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        raise UnsafeValueError(f"{text!r} is not a block of addresses: write it as 10.20.0.0/16.") from None
+    network = block_of(text)
     subject = place.text
     if not isinstance(network, IPv4Network):
         return [_call("ipv6_is_in_range", subject, _literal(str(network)))]
@@ -292,23 +292,9 @@ def _constant(kind: str, value: Scalar) -> ast.Literal | None:
 
 
 def _number_of(value: Scalar) -> int | float | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if abs(value) < 2**63 else None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if number != number or abs(number) >= 2**63:
-        return None
-    return int(number) if number.is_integer() else number
-
-
-def _moment_of(value: Scalar) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise UnsafeValueError(f"KQL cannot compare a time with {value!r}: write it as 2026-01-31T00:00:00Z.") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    """A number that fits into 64 bits."""
+    number = number_of(value)
+    return None if number is None or abs(number) >= 2**63 else number
 
 
 # Nodes without a place: the text does not exist yet

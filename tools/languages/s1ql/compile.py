@@ -1,14 +1,15 @@
 """From a search to an S1QL 1.0 query. Every comparison of text is written in a form that ignores case."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, NotCarriedError, Part, condition_nodes
 from ..literals import block_pattern, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
-from ..query import Compiled
-from ..search import Condition, Scalar, Search, matches
+from ..query import Compiled, Language
+from ..search import Condition, Search, matches
 from ..search import Operator as Ask
+from ..values import moment_of, number_of
 from ..views import Attribute, View
 from .ast import And, Comparison, Node, Not, Operator, Or, Value, ValueKind
 from .parser import to_text
@@ -106,24 +107,24 @@ class _S1ql(Builder[Node]):
                 return self._text(condition, attribute)
 
     def _number(self, condition: Condition, known: Field) -> Part[Node]:
-        numbers = [text for value in condition.values if (text := _whole(value)) is not None]
+        numbers = [number for value in condition.values if isinstance(number := number_of(value), int)]
         if condition.op is Ask.EQ:
             return (
-                Part(self._listed(known.name, Operator.IN, Operator.EQ, numbers, ValueKind.NUMBER))
+                Part(self._listed(known.name, Operator.IN, Operator.EQ, list(map(str, numbers)), ValueKind.NUMBER))
                 if numbers
-                else (Part(False))
+                else Part(False)
             )
         if condition.op in _ORDER:
             if not numbers:
                 return Part(False)
-            edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers, key=int)
-            return Part(Comparison(known.name, _ORDER[condition.op], (Value(ValueKind.NUMBER, edge),)))
+            edge = (min if condition.op in (Ask.GT, Ask.GE) else max)(numbers)
+            return Part(Comparison(known.name, _ORDER[condition.op], (Value(ValueKind.NUMBER, str(edge)),)))
         return Part(True, False, f"{known.name} is a number")
 
     def _time(self, condition: Condition, known: Field) -> Part[Node]:
         if condition.op not in _ORDER:
             return Part(True, False, f"{known.name} is a time")
-        moments = [_moment_of(value) for value in condition.values]
+        moments = [moment_of(value, Language.S1QL) for value in condition.values]
         edge = min(moments) if condition.op in (Ask.GT, Ask.GE) else max(moments)
         text = edge.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return Part(Comparison(known.name, _ORDER[condition.op], (Value(ValueKind.STRING, text),)))
@@ -237,21 +238,3 @@ def _also_qualified(name: str, text: str, kind: str) -> list[Node]:
     if kind == "host":
         return [equal, compared(Operator.STARTSWITH_CIS, f"{text}.")]
     return [equal, compared(Operator.ENDSWITH_CIS, f"\\{text}"), compared(Operator.STARTSWITH_CIS, f"{text}@")]
-
-
-def _whole(value: Scalar) -> str | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return str(int(number)) if number.is_integer() else None
-
-
-def _moment_of(value: Scalar) -> datetime:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise UnsafeValueError(
-            f"S1QL cannot compare a time with {value!r}: write it as 2026-01-31T00:00:00Z."
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
