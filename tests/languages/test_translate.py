@@ -260,6 +260,8 @@ def test_values_that_cannot_be_searched_for_are_a_reason_and_not_a_crash() -> No
         found = asked(EventClass.NETWORK, where("dst_endpoint.port", op, 10**400))
         assert "never holds" in reason_of(found["sentinelone.network"])
     assert not matches(where("dst_endpoint.port", "gt", 1), {"dst_endpoint.port": 10**400})
+    found = asked(EventClass.PROCESS, where("metadata.event_code", "gt", 4688))
+    assert "never holds" in reason_of(found["falcon.process"])
 
 
 def test_numbers_are_written_with_all_their_digits() -> None:

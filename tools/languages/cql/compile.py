@@ -131,6 +131,8 @@ class _Cql(Builder[Node]):
         return Part(_compared(name, pattern(op, texts, kind=attribute.kind, last_part=last_part)))
 
     def _ordered(self, condition: Condition, attribute: Attribute) -> Part[Node]:
+        if attribute.field == EVENT:
+            return Part(False)  # names have no order
         numbers = [
             number
             for value in condition.values
