@@ -29,7 +29,6 @@ NUMBER = (
     + r")(?=[\s\dhdmws]|$)"
 )
 UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|wks?|months?|years?)"
-_SHORT = r"\d{1,4}\s?[smhdw]\b"
 CLOCK = (
     r"(?:(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s*[ap]\.?m\b\.?)?(?:\s?(?:utc|z|gmt)\b)?"
     r"|(?:1[0-2]|0?[1-9])\s*[ap]\.?m\b\.?(?:\s?(?:utc|gmt)\b)?|(?:noon|midday|midnight)\b)"

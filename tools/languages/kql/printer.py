@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from ....knowledge.errors import NotSupportedError
 from . import ast, literals
 
-_LOOSEST = ("or", "and")
 _LEVELS: Mapping[str, int] = {
     "or": 1,
     "and": 2,
