@@ -31,7 +31,6 @@ ONLINE_WITHIN = timedelta(hours=1)
 _STATUS = {"pending": "containment_pending", "contained": "contained", "lifting": "lift_containment_pending"}
 _KEY = {"alerts": "composite_id", "hosts": "device_id", "vulnerabilities": "id"}
 _TABLE = {"alerts": "falcon_alerts", "hosts": "falcon_devices", "vulnerabilities": "falcon_vulnerabilities"}
-_SERVICE = {"alerts": "detectsapi", "hosts": "device-api", "vulnerabilities": "spapi"}
 _SORT = {"alerts": "created_timestamp", "hosts": "hostname", "vulnerabilities": "updated_timestamp"}
 
 

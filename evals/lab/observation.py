@@ -8,7 +8,6 @@ from typing import Any
 from ...tools.languages.vocabulary import EventClass
 
 FALCON, SENTINELONE, DEFENDER, SENTINEL = "falcon", "sentinelone", "defender", "sentinel"
-EVERY_SENSOR = frozenset({FALCON, SENTINELONE, DEFENDER, SENTINEL})
 
 
 @dataclass(frozen=True, slots=True)
