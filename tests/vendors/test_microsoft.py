@@ -206,6 +206,29 @@ async def test_a_refused_token_is_renewed_once(reader: Microsoft, microsoft: Any
     assert len(microsoft.named("token")) == 2
 
 
+async def test_a_token_that_log_analytics_refuses_with_403_is_renewed_once(
+    reader: Microsoft, microsoft: Any, sentinel: Any
+) -> None:
+    refusal = microsoft.error(403, "InvalidAuthenticationToken", "not valid for this resource")
+    microsoft.faults["workspace"] = [refusal]
+    assert (await reader.run(sentinel)).coverage.retries == 1
+    assert len(microsoft.named("token")) == 2
+    microsoft.faults["workspace"] = [refusal, refusal]
+    with pytest.raises(VendorAuthError):
+        await reader.run(sentinel)
+    assert len(microsoft.named("token")) == 3
+
+
+@pytest.mark.parametrize("code", ["InvalidAuthenticationTokenAudience", "InsufficientAccessError"])
+async def test_a_403_that_a_fresh_token_cannot_help_is_final(
+    code: str, reader: Microsoft, microsoft: Any, sentinel: Any
+) -> None:
+    microsoft.faults["workspace"] = [microsoft.error(403, code, "no")]
+    with pytest.raises(VendorAuthError):
+        await reader.run(sentinel)
+    assert len(microsoft.named("token")) == 1
+
+
 # thirty days
 
 

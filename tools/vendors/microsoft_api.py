@@ -46,6 +46,13 @@ def innermost(error: Mapping[str, Any]) -> list[str]:
     return [": ".join(part for part in (code, message) if part)]
 
 
+def token_refused(status: int, body: Body) -> bool:
+    """A 401; Log Analytics answers a token that it does not take any more with 403 and this code."""
+    error = body.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return status == 401 or (status == 403 and code == "InvalidAuthenticationToken")
+
+
 def request_id(headers: Headers, body: Body) -> str | None:
     """From a header, or from the inner error of Graph and Defender."""
     for name in _IDS:
@@ -91,7 +98,7 @@ class Tenant:
 
 def _dialect(settings: MicrosoftSettings, vendor: str, platform: str, setting: str) -> Dialect:
     keys = ", ".join(settings.named(name) for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"))
-    return Dialect(vendor, platform, explain, request_id, keys, settings.named(setting))
+    return Dialect(vendor, platform, explain, request_id, keys, settings.named(setting), token_refused)
 
 
 async def _token(login: Session, settings: MicrosoftSettings, audience: str) -> Token:

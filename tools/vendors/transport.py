@@ -50,7 +50,7 @@ class _Failure:
     retry_in: float | None = None
     """Seconds; None: trying again cannot help."""
     header: str | None = None
-    """The credential that was sent."""
+    """The credential that was sent, when it is what the vendor refused."""
 
 
 @dataclass
@@ -180,7 +180,7 @@ class Session:
             error = self.error(kind, operation, f"{what} [{reason}]; {advice}")
             too_large = isinstance(exc, httpx.ReadTimeout) and not operation.repeat_timeouts
             again = isinstance(error, VendorUnavailableError) and not too_large
-            return _Failure(error, backoff(attempt, self.clock) if again else None, header)
+            return _Failure(error, backoff(attempt, self.clock) if again else None)
 
     def _refusal(
         self, operation: Operation, answer: Answer, body: Body, request_id: str | None, attempt: int, header: str | None
@@ -198,7 +198,8 @@ class Session:
             status=answer.status,
             request_id=request_id,
         )
-        return _Failure(error, self._retry_in(operation, error, asked, attempt), header)
+        refused = header if self.dialect.token_refused(answer.status, body) else None
+        return _Failure(error, self._retry_in(operation, error, asked, attempt), refused)
 
     def _advice(self, operation: Operation, answer: Answer, asked: float | None) -> str:
         match answer.status:
@@ -228,8 +229,8 @@ class Session:
         return wait if wait <= LONGEST_WAIT else None
 
     def _renew(self, operation: Operation, failure: _Failure) -> bool:
-        """Whether a fresh token is worth one more attempt: only after a 401, a 403 would come again."""
-        if failure.error.status != 401 or failure.header is None or self.credentials is None:
+        """Whether a fresh token is worth one more attempt: a missing right would be missed again."""
+        if failure.header is None or self.credentials is None:
             return False
         return self.credentials.refused(operation.audience, failure.header)
 

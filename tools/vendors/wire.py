@@ -82,7 +82,7 @@ class Credentials(Protocol):
         ...
 
     def refused(self, audience: str, header: str) -> bool:
-        """Take note that this header was answered with 401; True when a new one may do better."""
+        """Take note that this header was refused; True when a new one may do better."""
         ...
 
 
@@ -101,6 +101,8 @@ class Dialect:
     """The settings that hold the credentials, for the message of a 401."""
     address: str
     """The setting that holds the base URL."""
+    token_refused: Callable[[int, Body], bool] = lambda status, body: status == 401
+    """Whether an error is about the token itself, so that a fresh one may do better."""
 
 
 def read_object(content: bytes) -> dict[str, Any] | str:
