@@ -1,5 +1,6 @@
 """FQL as typed objects. Offsets point into the text and take no part in comparison."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -83,3 +84,15 @@ class Not:
 
 
 Node = Term | And | Or | Not
+
+
+def terms(node: Node) -> Iterator[Term]:
+    """Every term of a filter, left to right."""
+    match node:
+        case Term():
+            yield node
+        case Not(part=part):
+            yield from terms(part)
+        case And(parts=parts) | Or(parts=parts):
+            for part in parts:
+                yield from terms(part)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..query import Check, Code, Diagnostic, Language, Severity
 from ..syntax import QuerySyntaxError, did_you_mean
-from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind
+from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind, terms
 from .parser import parse
 from .schema import COLLECTIONS, MAX_TERMS, Property, every_property, known_in, lookup, tables
 
@@ -33,20 +33,20 @@ def check(text: str, collection: str | None = None) -> Check:
         node = parse(text)
     except QuerySyntaxError as error:
         return Check(Language.FQL, False, True, (error.diagnostic(),), (collection,) if collection else ())
-    terms = list(_terms(node))
+    conditions = list(terms(node))
     found: list[Diagnostic] = list(_ambiguous(node))
-    for term in terms:
+    for term in conditions:
         found += _judge(term, collection) if collection else _judge_anywhere(term)
-    if len(terms) > MAX_TERMS:
-        properties = len({term.property for term in terms})
+    if len(conditions) > MAX_TERMS:
+        properties = len({term.property for term in conditions})
         found.append(
             Diagnostic(
                 "too_complex",
                 # Whether a property that is named often counts once is not documented.
                 "error" if properties > MAX_TERMS else "warning",
-                f"a filter holds at most {MAX_TERMS} properties; this one has {len(terms)} conditions on {properties}",
-                terms[MAX_TERMS].start,
-                terms[-1].end,
+                f"a filter holds at most {MAX_TERMS} properties; this one has {len(conditions)} conditions on {properties}",
+                conditions[MAX_TERMS].start,
+                conditions[-1].end,
                 "use a list: property:['a','b']",
             )
         )
@@ -57,19 +57,8 @@ def check(text: str, collection: str | None = None) -> Check:
         True,
         tuple(found),
         (collection,) if collection else (),
-        tuple(dict.fromkeys(term.property for term in terms)),
+        tuple(dict.fromkeys(term.property for term in conditions)),
     )
-
-
-def _terms(node: Node) -> Iterator[Term]:
-    match node:
-        case Term():
-            yield node
-        case Not(part=part):
-            yield from _terms(part)
-        case And(parts=parts) | Or(parts=parts):
-            for part in parts:
-                yield from _terms(part)
 
 
 def _ambiguous(node: Node) -> Iterator[Diagnostic]:

@@ -6,7 +6,7 @@ comparison of text is left to the rows.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from ipaddress import IPv4Network
@@ -19,7 +19,7 @@ from ..syntax import QuerySyntaxError
 from ..values import block_of, moment_of, number_of
 from ..views import Attribute, View
 from ..vocabulary import EventClass
-from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind
+from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind, terms
 from .parser import parse, to_text
 from .schema import MAX_TERMS, Property, lookup
 
@@ -54,31 +54,14 @@ def within(text: str, window: Window) -> str:
         node = parse(text)
     except QuerySyntaxError:
         return text
-    if any(name in _ALERT_TIMES for name in _names(node)):
+    if any(term.property in _ALERT_TIMES for term in terms(node)):
         return text
     bounds = (_moment("timestamp", Operator.GE, window.start), _moment("timestamp", Operator.LT, window.end))
     return to_text(And((*(node.parts if isinstance(node, And) else (node,)), *bounds)))
 
 
-def _names(node: Node) -> Iterator[str]:
-    match node:
-        case Term():
-            yield node.property
-        case Not(part=part):
-            yield from _names(part)
-        case And(parts=parts) | Or(parts=parts):
-            for part in parts:
-                yield from _names(part)
-
-
 def _size(node: Node) -> int:
-    match node:
-        case Term():
-            return 1
-        case Not(part=part):
-            return _size(part)
-        case And(parts=parts) | Or(parts=parts):
-            return sum(map(_size, parts))
+    return sum(1 for _ in terms(node))
 
 
 def _fitting(nodes: Sequence[Node], room: int) -> tuple[list[Node], list[str]]:
@@ -215,8 +198,8 @@ class _Fql(Builder[Node]):
             if lookup(self._collection, f"{name}.raw") is not None
             else (name, Operator.EQ)
         )
-        terms = [Term(raw, operator, (Value(ValueKind.STRING, f"{prefix}*"),)) for prefix in prefixes]
-        return terms[0] if len(terms) == 1 else Or(tuple(terms))
+        found = [Term(raw, operator, (Value(ValueKind.STRING, f"{prefix}*"),)) for prefix in prefixes]
+        return found[0] if len(found) == 1 else Or(tuple(found))
 
     def _closed(self, condition: Condition, known: Property) -> Part[Node]:
         wanted = [item for item in known.values if matches(condition, {condition.field: item})]
@@ -237,9 +220,9 @@ class _Fql(Builder[Node]):
     def _text(self, condition: Condition, known: Property, attribute: Attribute) -> Part[Node]:
         texts = [str(value) for value in condition.values]
         if self._collection == "alerts" and all(re.search(r"[^\W_]", text) for text in texts):
-            terms = [Term(known.name, Operator.MATCH, (Value(ValueKind.STRING, text),)) for text in texts]
+            words = [Term(known.name, Operator.MATCH, (Value(ValueKind.STRING, text),)) for text in texts]
             why = "asked by words, since only ~ ignores case"
-            return Part(terms[0] if len(terms) == 1 else Or(tuple(terms)), False, why)
+            return Part(words[0] if len(words) == 1 else Or(tuple(words)), False, why)
         if self._collection == "hosts" and attribute.kind == "host" and not any("*" in text for text in texts):
             spelled = [form for text in texts for form in dict.fromkeys((text, text.lower(), text.upper()))]
             names: list[Node] = [Term(known.name, Operator.EQ, (Value(ValueKind.STRING, form),)) for form in spelled]

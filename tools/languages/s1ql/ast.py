@@ -96,3 +96,16 @@ class Not:
 
 
 Node = Comparison | And | Or | Not
+
+
+def ors(node: Node) -> int:
+    """How many times a query says OR."""
+    match node:
+        case Comparison():
+            return 0
+        case Not(part=part):
+            return ors(part)
+        case And(parts=parts):
+            return sum(map(ors, parts))
+        case Or(parts=parts):
+            return len(parts) - 1 + sum(map(ors, parts))

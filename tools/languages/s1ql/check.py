@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ..literals import regex_problem
 from ..query import Check, Code, Diagnostic, Language, Severity
 from ..syntax import QuerySyntaxError, did_you_mean
-from .ast import LIST_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind
+from .ast import LIST_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind, ors
 from .parser import parse
 from .schema import COLLECTIONS, MAX_LIST, MAX_ORS, Field, by_v2, fields, lookup
 
@@ -51,9 +51,9 @@ def check(text: str, collection: str | None = None) -> Check:
         return Check(Language.S1QL, False, True, (error.diagnostic(),), COLLECTIONS)
     conditions = list(_conditions(node))
     found = [item for condition in conditions for item in _judge(condition)]
-    ors = _ors(node)
-    if ors > MAX_ORS:
-        message = f"{ors} ORs, and Deep Visibility is known to take about {MAX_ORS}"
+    count = ors(node)
+    if count > MAX_ORS:
+        message = f"{count} ORs, and Deep Visibility is known to take about {MAX_ORS}"
         found.append(Diagnostic("too_complex", "warning", message, 0, len(text), "use In Contains Anycase (...)"))
     found.sort(key=lambda item: (item.start, item.end))
     names = (known.name if (known := lookup(item.field)) else item.field for item in conditions)
@@ -76,18 +76,6 @@ def _conditions(node: Node) -> Iterator[Comparison]:
         case And(parts=parts) | Or(parts=parts):
             for part in parts:
                 yield from _conditions(part)
-
-
-def _ors(node: Node) -> int:
-    match node:
-        case Comparison():
-            return 0
-        case Not(part=part):
-            return _ors(part)
-        case And(parts=parts):
-            return sum(map(_ors, parts))
-        case Or(parts=parts):
-            return len(parts) - 1 + sum(map(_ors, parts))
 
 
 def _judge(item: Comparison) -> Iterator[Diagnostic]:

@@ -11,7 +11,7 @@ from ..search import Condition, Search, matches
 from ..search import Operator as Ask
 from ..values import moment_of, number_of
 from ..views import Attribute, View
-from .ast import And, Comparison, Node, Not, Operator, Or, Value, ValueKind
+from .ast import And, Comparison, Node, Not, Operator, Or, Value, ValueKind, ors
 from .parser import to_text
 from .schema import MAX_LIST, MAX_ORS, Field, lookup
 
@@ -31,32 +31,17 @@ def compile_search(search: Search, view: View) -> Compiled:
         UnsafeValueError: a value cannot be encoded.
     """
     narrowed = condition_nodes(search, view, builder := _S1ql(compact=False))
-    if _ors(narrowed.nodes) > MAX_ORS:
+    if sum(map(ors, narrowed.nodes)) > MAX_ORS:
         narrowed = condition_nodes(search, view, builder := _S1ql(compact=True))
-    ors = _ors(narrowed.nodes)
-    if ors > 2 * MAX_ORS:
+    count = sum(map(ors, narrowed.nodes))
+    if count > 2 * MAX_ORS:
         raise NotCarriedError(
-            f"the query for {view.id} would hold {ors} ORs, and Deep Visibility takes about {MAX_ORS}"
+            f"the query for {view.id} would hold {count} ORs, and Deep Visibility takes about {MAX_ORS}"
         )
     notes = list(narrowed.cannot_express)
     if search.aggregation is not None:
         notes.append("S1QL 1.0 lists and does not count; the events are counted afterwards")
     return Compiled(to_text(builder.all_of(narrowed.nodes)), tuple(notes))
-
-
-def _ors(nodes: Sequence[Node]) -> int:
-    total = 0
-    for node in nodes:
-        match node:
-            case Comparison():
-                continue
-            case Not(part=part):
-                total += _ors((part,))
-            case And(parts=parts):
-                total += _ors(parts)
-            case Or(parts=parts):
-                total += len(parts) - 1 + _ors(parts)
-    return total
 
 
 class _S1ql(Builder[Node]):
