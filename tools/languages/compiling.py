@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ...knowledge.errors import QueryError
-from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, conditions, matches
+from .search import Aggregation, All, AnyOf, Condition, Expression, Not, Operator, Search, conditions, matches
 from .views import Attribute, View, narrow
 
 N = TypeVar("N")
@@ -82,11 +82,16 @@ def carried(search: Search, view: View) -> Expression | None:
     if expression is False:
         raise NotCarriedError(_reason(search, view, missing))
     if search.aggregation is not None:
-        asked = [*search.aggregation.by, *((search.aggregation.distinct,) if search.aggregation.distinct else ())]
-        lacking = [name for name in asked if not view.carries(name)]
+        lacking = [name for name in search.aggregation.attributes if not view.carries(name)]
         if lacking:
             raise NotCarriedError(_reason(search, view, lacking))
     return None if isinstance(expression, bool) else expression
+
+
+def countable(aggregation: Aggregation, view: View) -> bool:
+    """Whether the groups are plain fields: what the view translates is grouped afterwards."""
+    fields = [view.attributes.get(name) for name in aggregation.attributes]
+    return all(a is not None and a.filterable and not a.values and a.transform == "none" for a in fields)
 
 
 def _reason(search: Search, view: View, missing: Sequence[str]) -> str:

@@ -114,6 +114,11 @@ class Aggregation(_Frozen):
     minimum: int = 1
     """Only groups with at least this many events."""
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that are counted by or told apart."""
+        return self.by if not self.distinct else (*self.by, self.distinct)
+
 
 class Search(_Frozen):
     """One typed question for one event class."""
@@ -152,9 +157,7 @@ def attributes(search: Search) -> set[str]:
     """The attributes that a search names."""
     names = {condition.field for condition in conditions(search.where)}
     if search.aggregation:
-        names |= set(search.aggregation.by)
-        if search.aggregation.distinct:
-            names.add(search.aggregation.distinct)
+        names |= set(search.aggregation.attributes)
     return names
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from ....knowledge.errors import UnsafeValueError
-from ..compiling import Builder, Part, condition_nodes
+from ..compiling import Builder, Part, condition_nodes, countable
 from ..literals import block_pattern, escaped, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
 from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Scalar, Search
@@ -57,20 +57,13 @@ def compile_search(search: Search, view: View) -> Compiled:
     notes = list(narrowed.cannot_express)
     condition = builder.all_of(narrowed.nodes) if narrowed.nodes else Always()
     stages: list[Stage] = [Filter(condition)]
-    if search.aggregation is not None and not notes and _countable(search.aggregation, view):
+    if search.aggregation is not None and not notes and countable(search.aggregation, view):
         stages += _counting(search.aggregation, view, search.limit)
     else:
         if search.aggregation is not None:
             notes.append("the events are counted afterwards, since not every condition can be asked here")
         stages.append(Sort(("@timestamp",), "desc", search.limit) if search.newest_first else Tail(search.limit))
     return Compiled(to_text(Pipeline(tuple(stages))), tuple(notes))
-
-
-def _countable(aggregation: Aggregation, view: View) -> bool:
-    """Whether the groups are plain fields: what the view translates is grouped afterwards."""
-    names = (*aggregation.by, *((aggregation.distinct,) if aggregation.distinct else ()))
-    attributes = [view.attributes.get(name) for name in names]
-    return all(a is not None and a.filterable and not a.values and a.transform == "none" for a in attributes)
 
 
 def _counting(aggregation: Aggregation, view: View, limit: int) -> list[Stage]:

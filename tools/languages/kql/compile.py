@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network
 
 from ....knowledge.errors import UnsafeValueError
-from ..compiling import Builder, Part, condition_nodes
+from ..compiling import Builder, Part, condition_nodes, countable
 from ..literals import joined_patterns, regex_problem
 from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Operator, Scalar, Search, Window
@@ -68,13 +68,9 @@ def compile_search(search: Search, view: View) -> Compiled:
 
 
 def _countable(aggregation: Aggregation, view: View) -> bool:
-    """Whether the groups are plain columns: what the view translates is grouped afterwards."""
-    names = (*aggregation.by, *((aggregation.distinct,) if aggregation.distinct else ()))
-    attributes = [view.attributes.get(name) for name in names]
-    return all(
-        a is not None and a.filterable and not a.values and a.transform == "none" and a.field.isidentifier()
-        for a in attributes
-    )
+    """Whether the groups are plain columns, not paths into one."""
+    names = aggregation.attributes
+    return countable(aggregation, view) and all(view.attributes[name].field.isidentifier() for name in names)
 
 
 def _counting(aggregation: Aggregation, view: View) -> list[ast.Operator]:
