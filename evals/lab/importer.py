@@ -21,12 +21,12 @@ from typing import Any
 
 from ...knowledge.errors import RecordingError
 from ...tools.languages.vocabulary import EventClass
-from . import falcon_rows, microsoft_rows, sentinelone_rows
 from .detections import Detection, Detector
 from .identity import CID, aid, digest, guid, threat_id
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
 from .recording_clock import RecordingClock
 from .recordings import Record, read
+from .rows import rows_of
 from .windows_events import happened
 from .windows_reading import Programs, account, address, channel, drifts, event_id, host_of, short, text
 
@@ -248,16 +248,6 @@ def read_recordings(paths: Sequence[Path]) -> Recording:
             f"{paths[0] if paths else 'the recording'} holds no Windows events (no EventID, no host); nothing was loaded"
         )
     return Recording(paths, survey)
-
-
-def rows_of(seen: Observation) -> Rows:
-    """The rows of every platform that saw an observation."""
-    if FALCON in seen.sensors:
-        yield from falcon_rows.rows(seen)
-    if SENTINELONE in seen.sensors:
-        yield from sentinelone_rows.rows(seen)
-    if seen.sensors & {DEFENDER, SENTINEL}:
-        yield from microsoft_rows.rows(seen)
 
 
 def _windows(fields: Mapping[str, Any], log: str, host: Host) -> dict[str, Any]:

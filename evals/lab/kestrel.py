@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from ...tools.languages.vocabulary import EventClass
-from . import falcon_rows, microsoft_rows, sentinelone_rows
 from .background import fill
 from .identity import CID, aid, digest, guid, threat_id
 from .names import Names
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
+from .rows import rows_of
 from .scene import Host, Scene
 from .stories import STORIES
 
@@ -74,12 +74,7 @@ def build(seed: int, scale: int) -> tuple[list[Observation], dict[str, Any]]:
 def rows(seen: list[Observation]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Rows of every vendor that saw something, oldest first."""
     for item in sorted(seen, key=lambda item: item.time):
-        if FALCON in item.sensors:
-            yield from falcon_rows.rows(item)
-        if SENTINELONE in item.sensors:
-            yield from sentinelone_rows.rows(item)
-        if item.sensors & {DEFENDER, SENTINEL}:
-            yield from microsoft_rows.rows(item)
+        yield from rows_of(item)
 
 
 def _finished(item: Observation, names: Names, seed: int, alerts: dict[str, str]) -> Observation:

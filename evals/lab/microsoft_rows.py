@@ -8,7 +8,7 @@ from typing import Any
 from ...tools.languages.vocabulary import LOGON_TYPES, EventClass
 from .identity import digest, guid, machine_id, sha256_of, sid
 from .microsoft_app import TENANT
-from .observation import DEFENDER, SENTINEL, Observation
+from .observation import DEFENDER, SENTINEL, Observation, integer
 from .tables import tables
 
 _PATHS = {"Create": "FileCreated", "Update": "FileModified", "Delete": "FileDeleted", "Rename": "FileRenamed"}
@@ -70,17 +70,10 @@ def _initiator(seen: Observation) -> dict[str, Any]:
         "InitiatingProcessFileName": text("actor.process.name"),
         "InitiatingProcessFolderPath": text("actor.process.path"),
         "InitiatingProcessCommandLine": text("actor.process.cmd_line"),
-        "InitiatingProcessId": _number(text("actor.process.pid")),
+        "InitiatingProcessId": integer(text("actor.process.pid")),
         "InitiatingProcessSHA256": sha256_of(text("actor.process.path")) if text("actor.process.path") else "",
         "InitiatingProcessParentFileName": text("actor.process.parent.name"),
     }
-
-
-def _number(text: str) -> int | None:
-    try:
-        return int(text, 16) if text.lower().startswith("0x") else int(text)
-    except ValueError:
-        return None
 
 
 def _defender(seen: Observation) -> Rows:
@@ -95,14 +88,14 @@ def _defender(seen: Observation) -> Rows:
                     "ActionType": "ProcessCreated",
                     **_file(seen, "process"),
                     "ProcessCommandLine": text("process.cmd_line"),
-                    "ProcessId": _number(text("process.pid")),
+                    "ProcessId": integer(text("process.pid")),
                     "ProcessVersionInfoOriginalFileName": text("process.original_name"),
                     "ProcessVersionInfoCompanyName": text("process.signer"),
                     "ProcessIntegrityLevel": text("process.integrity"),
                     "AccountName": text("actor.user.name").lower(),
                     "AccountDomain": text("actor.user.domain").lower(),
                     "AccountSid": sid(text("actor.user.name")) if text("actor.user.name") else "",
-                    "LogonId": _number(text("actor.session.uid")),
+                    "LogonId": integer(text("actor.session.uid")),
                 },
             )
         case EventClass.PROCESS if activity in ("Open", "Inject"):
@@ -113,7 +106,7 @@ def _defender(seen: Observation) -> Rows:
                 | {
                     "ActionType": "OpenProcessApiCall" if activity == "Open" else "CreateRemoteThreadApiCall",
                     **_file(seen, "process"),
-                    "ProcessId": _number(text("process.pid")),
+                    "ProcessId": integer(text("process.pid")),
                     "AdditionalFields": {"DesiredAccess": mask} if mask else None,
                 },
             )
@@ -136,7 +129,7 @@ def _defender(seen: Observation) -> Rows:
                 | {
                     "ActionType": _PATHS[activity],
                     **_file(seen, "file"),
-                    "FileSize": _number(text("file.size")),
+                    "FileSize": integer(text("file.size")),
                     "FileOriginUrl": text("file.origin_url"),
                     "PreviousFolderPath": text("file.previous_path"),
                 },
@@ -218,9 +211,9 @@ def _connection(seen: Observation) -> dict[str, Any]:
         if refused
         else "ConnectionSuccess",
         "LocalIP": text(f"{near}.ip"),
-        "LocalPort": _number(text(f"{near}.port")),
+        "LocalPort": integer(text(f"{near}.port")),
         "RemoteIP": text(f"{far}.ip"),
-        "RemotePort": _number(text(f"{far}.port")),
+        "RemotePort": integer(text(f"{far}.port")),
         "RemoteUrl": text(f"{far}.hostname"),
         "Protocol": (text("connection.protocol") or "tcp").capitalize(),
     }
@@ -246,8 +239,8 @@ def _logons(seen: Observation, base: dict[str, Any]) -> Rows:
                 "Protocol": text("auth_protocol"),
                 "RemoteIP": text("src_endpoint.ip"),
                 "RemoteDeviceName": text("src_endpoint.hostname"),
-                "RemotePort": _number(text("src_endpoint.port")),
-                "LogonId": _number(text("session.uid")),
+                "RemotePort": integer(text("src_endpoint.port")),
+                "LogonId": integer(text("session.uid")),
             },
         )
     elif activity in ("Credential Validation", "Authentication Ticket", "Service Ticket"):
@@ -362,7 +355,7 @@ def _security_event(seen: Observation, windows: Mapping[str, Any]) -> dict[str, 
     row: dict[str, Any] = {"Computer": _fqdn(seen) or windows.get("Computer")}
     for name, value in windows.items():
         if name in columns and value not in (None, "-"):
-            row[name] = _number(str(value)) if columns[name] in ("INTEGER", "BIGINT") else str(value)
+            row[name] = integer(str(value)) if columns[name] in ("INTEGER", "BIGINT") else str(value)
     data = "".join(
         f'<Data Name="{name}">{html.escape(str(value))}</Data>'
         for name, value in windows.items()

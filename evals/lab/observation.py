@@ -35,3 +35,11 @@ class Observation:
     def host(self) -> str:
         """Short host name."""
         return self.text("device.hostname")
+
+
+def integer(text: str) -> int | None:
+    """A number as events write it, decimal or `0x` hexadecimal; None where the text is none."""
+    try:
+        return int(text, 16) if text.lower().startswith("0x") else int(text)
+    except ValueError:
+        return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...tools.languages.vocabulary import EventClass
 from .identity import agent_id, agent_uuid, digest, sha256_of, sid, threat_id
-from .observation import Observation
+from .observation import Observation, integer
 
 SITE = "Default site"
 _LOGON_TYPES = {
@@ -72,7 +72,7 @@ def _actor(seen: Observation) -> dict[str, Any]:
         "srcProcName": text("actor.process.name"),
         "srcProcImagePath": text("actor.process.path"),
         "srcProcCmdLine": text("actor.process.cmd_line"),
-        "srcProcPid": _number(text("actor.process.pid")),
+        "srcProcPid": integer(text("actor.process.pid")),
         "srcProcUid": _uid(seen, "actor.process"),
         "srcProcImageSha256": text("actor.process.hash.sha256") or _hash(text("actor.process.path")),
         "srcProcParentName": text("actor.process.parent.name"),
@@ -86,7 +86,7 @@ def _target(seen: Observation) -> dict[str, Any]:
         "tgtProcName": text("process.name"),
         "tgtProcImagePath": text("process.path"),
         "tgtProcCmdLine": text("process.cmd_line"),
-        "tgtProcPid": _number(text("process.pid")),
+        "tgtProcPid": integer(text("process.pid")),
         "tgtProcUid": _uid(seen, "process"),
         "tgtProcImageSha256": text("process.hash.sha256") or _hash(text("process.path")),
         "tgtProcImageSha1": text("process.hash.sha1"),
@@ -104,13 +104,6 @@ def _uid(seen: Observation, role: str) -> str:
 
 def _hash(path: str) -> str:
     return sha256_of(path) if path else ""
-
-
-def _number(text: str) -> int | None:
-    try:
-        return int(text, 16) if text.lower().startswith("0x") else int(text)
-    except ValueError:
-        return None
 
 
 def _events(seen: Observation) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -132,9 +125,9 @@ def _events(seen: Observation) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 actor
                 | {
                     "srcIp": text("src_endpoint.ip"),
-                    "srcPort": _number(text("src_endpoint.port")),
+                    "srcPort": integer(text("src_endpoint.port")),
                     "dstIp": text("dst_endpoint.ip"),
-                    "dstPort": _number(text("dst_endpoint.port")),
+                    "dstPort": integer(text("dst_endpoint.port")),
                     "netEventDirection": "OUTGOING" if outbound else "INCOMING",
                     "netProtocolName": text("connection.protocol"),
                     "netConnStatus": "Failure" if activity == "Refuse" else "Success",
