@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
+from ...knowledge.errors import UnsafeValueError
 from .query import Severity
 from .search import Operator
 from .values import block_of
@@ -108,6 +109,21 @@ def regex_problem(text: str) -> tuple[Severity, str] | None:
         return "warning" if error.msg.startswith("bad escape") else "error", f"not a regular expression: {error}"
     except (OverflowError, RecursionError):
         return "error", "the regular expression is too large"
+    return None
+
+
+def beyond_re2(patterns: Sequence[str]) -> str | None:
+    """Why RE2 cannot be asked for patterns; None when it can.
+
+    Raises:
+        UnsafeValueError: no engine takes one of them.
+    """
+    for text in patterns:
+        problem = regex_problem(text)
+        if problem is not None and problem[0] == "error":
+            raise UnsafeValueError(f"{text!r} cannot be searched for: {problem[1]}.")
+        if problem is not None:
+            return problem[1]
     return None
 
 

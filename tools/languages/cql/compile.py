@@ -7,9 +7,8 @@ are. Falcon writes Windows paths by volume, so a drive letter also matches `\Dev
 import re
 from collections.abc import Sequence
 
-from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes, countable
-from ..literals import block_pattern, escaped, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
+from ..literals import beyond_re2, block_pattern, escaped, in_last_part, joined_patterns, pattern, within_last_part
 from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Scalar, Search
 from ..search import Operator as Ask
@@ -139,12 +138,8 @@ class _Cql(Builder[Node]):
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
         if attribute.kind == "list":
             return Part(True, False, "a pattern is not compared with the items of a list")
-        for text in texts:
-            problem = regex_problem(text)
-            if problem is not None and problem[0] == "error":
-                raise UnsafeValueError(f"{text!r} cannot be searched for: {problem[1]}.")
-            if problem is not None:
-                return Part(True, False, problem[1])
+        if (problem := beyond_re2(texts)) is not None:
+            return Part(True, False, problem)
         if name in DEVICE_PATHS and any(re.search(r"[A-Za-z]:", text) for text in texts):
             return Part(True, False, "Falcon writes this path by volume, without a drive letter")
         if attribute.transform == "basename":

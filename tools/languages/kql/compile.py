@@ -10,9 +10,8 @@ from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Network
 
-from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes, countable
-from ..literals import joined_patterns, regex_problem
+from ..literals import beyond_re2, joined_patterns
 from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Operator, Scalar, Search, Window
 from ..values import block_of, moment_of, number_of
@@ -218,12 +217,8 @@ def _matching(condition: Condition, place: _Place) -> Part[ast.Node]:
     if place.many:
         return Part(True, False, "a pattern is not compared with the items of a list")
     texts = [str(value) for value in condition.values]
-    for text in texts:
-        problem = regex_problem(text)
-        if problem is not None and problem[0] == "error":
-            raise UnsafeValueError(f"{text!r} cannot be searched for: {problem[1]}.")
-        if problem is not None:
-            return Part(True, False, problem[1])
+    if (problem := beyond_re2(texts)) is not None:
+        return Part(True, False, problem)
     subject = place.last_part if place.basename else place.text
     return Part(_binary("matches regex", subject, _literal("(?i)" + joined_patterns(texts))))
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, NotCarriedError, Part, condition_nodes
-from ..literals import block_pattern, in_last_part, joined_patterns, pattern, regex_problem, within_last_part
+from ..literals import beyond_re2, block_pattern, in_last_part, joined_patterns, pattern, within_last_part
 from ..query import Compiled, Language
 from ..search import Condition, Search, matches
 from ..search import Operator as Ask
@@ -155,12 +154,8 @@ class _S1ql(Builder[Node]):
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
         if attribute.kind == "list":
             return Part(True, False, "a pattern is not compared with the items of a list")
-        for text in texts:
-            problem = regex_problem(text)
-            if problem is not None and problem[0] == "error":
-                raise UnsafeValueError(f"{text!r} cannot be searched for: {problem[1]}.")
-            if problem is not None:
-                return Part(True, False, problem[1])
+        if (problem := beyond_re2(texts)) is not None:
+            return Part(True, False, problem)
         if attribute.transform == "basename":
             patterns = [found for text in texts if (found := in_last_part(text)) is not None]
             if len(patterns) < len(texts):
