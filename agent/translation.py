@@ -137,13 +137,6 @@ def _ids(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(item.hunt.id for item in candidates[:NEAREST])
 
 
-def translate_question(
-    text: str, settings: Settings, languages: Collection[Language] | None = None, now: str | None = None
-) -> dict[str, Any]:
-    """`Translator.translate` for a single question."""
-    return Translator(settings).translate(text, languages=languages, now=now)
-
-
 def _result(
     question: str, reading: _Reading, queries: Sequence[dict[str, Any]] = (), absent: Sequence[dict[str, str]] = ()
 ) -> dict[str, Any]:
