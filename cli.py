@@ -820,7 +820,9 @@ def lab_create(
 @lab_app.command("load")
 def lab_load(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH ...", help="JSON lines, .zip, .tar.gz or .evtx")],
-    lab: LabOption = None,
+    lab: Annotated[
+        str | None, typer.Option("--lab", metavar="DIR", help="Folder of the new lab; without it one is chosen.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Load recorded Windows telemetry into a lab of its own."""
