@@ -20,6 +20,10 @@ _WRITTEN = {
     ".docm": "OoxmlFileWritten", ".xlsx": "OoxmlFileWritten", ".xlsm": "OoxmlFileWritten", ".7z": "SevenZipFileWritten",
     ".zip": "ZipFileWritten", ".rar": "RarFileWritten", ".dmp": "DmpFileWritten", ".pdf": "PdfFileWritten",
 }  # fmt: skip
+_SERVICE_EVENTS = {"Create": "CreateService", "Start": "ServiceStarted", "Update": "ModifyServiceBinary"}
+_JOB_EVENTS = {
+    "Create": "ScheduledTaskRegistered", "Update": "ScheduledTaskModified", "Delete": "ScheduledTaskDeleted"
+}  # fmt: skip
 _SEVERITIES = {"Critical": 90, "High": 70, "Medium": 50, "Low": 30, "Informational": 10}
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
@@ -66,131 +70,135 @@ def _context(seen: Observation) -> dict[str, Any]:
 
 
 def _events(seen: Observation) -> Iterator[tuple[str, dict[str, Any]]]:
-    text, activity = seen.text, seen.text("activity")
+    """What the sensor records, and under which name."""
+    activity = seen.text("activity")
     match seen.event_class:
         case EventClass.PROCESS if activity in ("Launch", "Terminate"):
-            name = "ProcessRollup2" if activity == "Launch" else "EndOfProcess"
-            yield (
-                name,
-                {
-                    "FileName": text("process.name"),
-                    "ImageFileName": text("process.path"),
-                    "CommandLine": text("process.cmd_line"),
-                    "RawProcessId": text("process.pid"),
-                    "TargetProcessId": _process(seen, "process"),
-                    "ParentBaseFileName": text("actor.process.name"),
-                    "ParentProcessId": _process(seen, "actor.process"),
-                    "GrandParentBaseFileName": text("actor.process.parent.name"),
-                    "SHA256HashData": text("process.hash.sha256") or sha256_of(text("process.path")),
-                    "IntegrityLevel": _INTEGRITY.get(text("process.integrity"), ""),
-                    "UserSid": sid(text("actor.user.name")) if text("actor.user.name") else "",
-                    "AuthenticationId": text("actor.session.uid"),
-                },
-            )
+            yield "ProcessRollup2" if activity == "Launch" else "EndOfProcess", _launched(seen)
         case EventClass.NETWORK if activity == "Open":
-            inbound = text("connection.direction") == "Inbound"
-            near, far = ("dst_endpoint", "src_endpoint") if inbound else ("src_endpoint", "dst_endpoint")
-            yield (
-                "NetworkReceiveAcceptIP4" if inbound else "NetworkConnectIP4",
-                _context(seen)
-                | {
-                    "LocalAddressIP4": text(f"{near}.ip"),
-                    "LocalPort": text(f"{near}.port"),
-                    "RemoteAddressIP4": text(f"{far}.ip"),
-                    "RemotePort": text(f"{far}.port"),
-                    "Protocol": _PROTOCOLS.get(text("connection.protocol") or "tcp", "6"),
-                },
-            )
+            inbound = _is_inbound(seen)
+            yield "NetworkReceiveAcceptIP4" if inbound else "NetworkConnectIP4", _context(seen) | _connection(seen)
         case EventClass.DNS:
-            yield (
-                "DnsRequest",
-                _context(seen)
-                | {
-                    "DomainName": text("query.hostname"),
-                    "RequestType": _QUERY_TYPES.get(text("query.type") or "A", "1"),
-                    "IP4Records": text("answers"),
-                },
-            )
+            yield "DnsRequest", _context(seen) | _lookup(seen)
         case EventClass.FILE if activity in ("Create", "Update", "Rename", "Delete"):
-            yield (
-                _file_event(seen),
-                _context(seen)
-                | {
-                    "TargetFileName": text("file.path"),
-                    "SourceFileName": text("file.previous_path"),
-                    "Size": text("file.size"),
-                    "SHA256HashData": text("file.hash.sha256") or sha256_of(text("file.path")),
-                },
-            )
+            yield _file_event(seen), _context(seen) | _file(seen)
         case EventClass.MODULE:
-            yield (
-                "ClassifiedModuleLoad",
-                {
-                    "ContextBaseFileName": text("actor.process.name"),
-                    "TargetProcessId": _process(seen, "actor.process"),
-                    "ImageFileName": text("module.path"),
-                    "SHA256HashData": text("module.hash.sha256") or sha256_of(text("module.path")),
-                },
-            )
+            yield "ClassifiedModuleLoad", _module(seen)
         case EventClass.REGISTRY if activity == "Set":
-            name = "AsepValueUpdate" if "\\run" in text("reg.path").lower() else "RegGenericValueUpdate"
-            yield (
-                name,
-                _context(seen)
-                | {
-                    "RegObjectName": text("reg.path"),
-                    "RegValueName": text("reg.value_name"),
-                    "RegStringValue": text("reg.value_data"),
-                },
-            )
-        case EventClass.SERVICE if activity in ("Create", "Start", "Update"):
-            names = {"Create": "CreateService", "Start": "ServiceStarted", "Update": "ModifyServiceBinary"}
-            yield (
-                names[activity],
-                _context(seen)
-                | {
-                    "ServiceDisplayName": text("service.name"),
-                    "ServiceImagePath": text("service.cmd_line"),
-                    "ServiceObjectName": text("service.account"),
-                    "ServiceStart": _START_TYPES.get(text("service.start_type"), ""),
-                },
-            )
-        case EventClass.JOB if activity in ("Create", "Update", "Delete"):
-            names = {"Create": "ScheduledTaskRegistered", "Update": "ScheduledTaskModified"}
-            yield (
-                names.get(activity, "ScheduledTaskDeleted"),
-                _context(seen)
-                | {
-                    "TaskName": text("job.name"),
-                    "TaskExecCommand": text("job.cmd_line"),
-                },
-            )
+            at_start = "\\run" in seen.text("reg.path").lower()
+            yield "AsepValueUpdate" if at_start else "RegGenericValueUpdate", _context(seen) | _registry(seen)
+        case EventClass.SERVICE if activity in _SERVICE_EVENTS:
+            yield _SERVICE_EVENTS[activity], _context(seen) | _service(seen)
+        case EventClass.JOB if activity in _JOB_EVENTS:
+            yield _JOB_EVENTS[activity], _context(seen) | _job(seen)
         case EventClass.SCRIPT:
-            yield (
-                "ScriptControlScanInfo",
-                _context(seen)
-                | {
-                    "ScriptContent": text("script.content")[:20_000],
-                    "ScriptContentName": text("script.name") or text("script.path"),
-                },
-            )
+            yield "ScriptControlScanInfo", _context(seen) | _script(seen)
         case EventClass.AUTHENTICATION if activity in ("Logon", "Logoff"):
-            failed = text("status") == "Failure"
-            name = "UserLogoff" if activity == "Logoff" else "UserLogonFailed2" if failed else "UserLogon"
-            yield (
-                name,
-                {
-                    "UserName": text("user.name"),
-                    "LogonDomain": text("user.domain"),
-                    "UserSid": sid(text("user.name")),
-                    "AuthenticationId": text("session.uid"),
-                    "LogonType": _LOGON_NUMBERS.get(text("logon_type"), ""),
-                    "RemoteAddressIP4": text("src_endpoint.ip"),
-                    "ClientComputerName": text("src_endpoint.hostname"),
-                    "AuthenticationPackage": text("auth_protocol"),
-                    "SubStatus": text("status_detail") if failed else "",
-                },
-            )
+            logon = "UserLogonFailed2" if seen.text("status") == "Failure" else "UserLogon"
+            yield logon if activity == "Logon" else "UserLogoff", _session(seen)
+
+
+def _launched(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    return {
+        "FileName": text("process.name"),
+        "ImageFileName": text("process.path"),
+        "CommandLine": text("process.cmd_line"),
+        "RawProcessId": text("process.pid"),
+        "TargetProcessId": _process(seen, "process"),
+        "ParentBaseFileName": text("actor.process.name"),
+        "ParentProcessId": _process(seen, "actor.process"),
+        "GrandParentBaseFileName": text("actor.process.parent.name"),
+        "SHA256HashData": text("process.hash.sha256") or sha256_of(text("process.path")),
+        "IntegrityLevel": _INTEGRITY.get(text("process.integrity"), ""),
+        "UserSid": sid(text("actor.user.name")) if text("actor.user.name") else "",
+        "AuthenticationId": text("actor.session.uid"),
+    }
+
+
+def _is_inbound(seen: Observation) -> bool:
+    return seen.text("connection.direction") == "Inbound"
+
+
+def _connection(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    near, far = ("dst_endpoint", "src_endpoint") if _is_inbound(seen) else ("src_endpoint", "dst_endpoint")
+    return {
+        "LocalAddressIP4": text(f"{near}.ip"),
+        "LocalPort": text(f"{near}.port"),
+        "RemoteAddressIP4": text(f"{far}.ip"),
+        "RemotePort": text(f"{far}.port"),
+        "Protocol": _PROTOCOLS.get(text("connection.protocol") or "tcp", "6"),
+    }
+
+
+def _lookup(seen: Observation) -> dict[str, Any]:
+    return {
+        "DomainName": seen.text("query.hostname"),
+        "RequestType": _QUERY_TYPES.get(seen.text("query.type") or "A", "1"),
+        "IP4Records": seen.text("answers"),
+    }
+
+
+def _file(seen: Observation) -> dict[str, Any]:
+    return {
+        "TargetFileName": seen.text("file.path"),
+        "SourceFileName": seen.text("file.previous_path"),
+        "Size": seen.text("file.size"),
+        "SHA256HashData": seen.text("file.hash.sha256") or sha256_of(seen.text("file.path")),
+    }
+
+
+def _module(seen: Observation) -> dict[str, Any]:
+    return {
+        "ContextBaseFileName": seen.text("actor.process.name"),
+        "TargetProcessId": _process(seen, "actor.process"),
+        "ImageFileName": seen.text("module.path"),
+        "SHA256HashData": seen.text("module.hash.sha256") or sha256_of(seen.text("module.path")),
+    }
+
+
+def _registry(seen: Observation) -> dict[str, Any]:
+    return {
+        "RegObjectName": seen.text("reg.path"),
+        "RegValueName": seen.text("reg.value_name"),
+        "RegStringValue": seen.text("reg.value_data"),
+    }
+
+
+def _service(seen: Observation) -> dict[str, Any]:
+    return {
+        "ServiceDisplayName": seen.text("service.name"),
+        "ServiceImagePath": seen.text("service.cmd_line"),
+        "ServiceObjectName": seen.text("service.account"),
+        "ServiceStart": _START_TYPES.get(seen.text("service.start_type"), ""),
+    }
+
+
+def _job(seen: Observation) -> dict[str, Any]:
+    return {"TaskName": seen.text("job.name"), "TaskExecCommand": seen.text("job.cmd_line")}
+
+
+def _script(seen: Observation) -> dict[str, Any]:
+    return {
+        "ScriptContent": seen.text("script.content")[:20_000],
+        "ScriptContentName": seen.text("script.name") or seen.text("script.path"),
+    }
+
+
+def _session(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    return {
+        "UserName": text("user.name"),
+        "LogonDomain": text("user.domain"),
+        "UserSid": sid(text("user.name")),
+        "AuthenticationId": text("session.uid"),
+        "LogonType": _LOGON_NUMBERS.get(text("logon_type"), ""),
+        "RemoteAddressIP4": text("src_endpoint.ip"),
+        "ClientComputerName": text("src_endpoint.hostname"),
+        "AuthenticationPackage": text("auth_protocol"),
+        "SubStatus": text("status_detail") if text("status") == "Failure" else "",
+    }
 
 
 def _file_event(seen: Observation) -> str:

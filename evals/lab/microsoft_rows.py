@@ -77,114 +77,105 @@ def _initiator(seen: Observation) -> dict[str, Any]:
 
 
 def _defender(seen: Observation) -> Rows:
-    text, activity = seen.text, seen.text("activity")
+    """What Defender records, and in which table."""
+    activity = seen.text("activity")
     base = _device(seen) | _initiator(seen)
     match seen.event_class:
         case EventClass.PROCESS if activity == "Launch":
-            yield (
-                "DeviceProcessEvents",
-                base
-                | {
-                    "ActionType": "ProcessCreated",
-                    **_file(seen, "process"),
-                    "ProcessCommandLine": text("process.cmd_line"),
-                    "ProcessId": integer(text("process.pid")),
-                    "ProcessVersionInfoOriginalFileName": text("process.original_name"),
-                    "ProcessVersionInfoCompanyName": text("process.signer"),
-                    "ProcessIntegrityLevel": text("process.integrity"),
-                    "AccountName": text("actor.user.name").lower(),
-                    "AccountDomain": text("actor.user.domain").lower(),
-                    "AccountSid": sid(text("actor.user.name")) if text("actor.user.name") else "",
-                    "LogonId": integer(text("actor.session.uid")),
-                },
-            )
+            yield "DeviceProcessEvents", base | _launched(seen)
         case EventClass.PROCESS if activity in ("Open", "Inject"):
-            mask = text("process.access_mask")
-            yield (
-                "DeviceEvents",
-                base
-                | {
-                    "ActionType": "OpenProcessApiCall" if activity == "Open" else "CreateRemoteThreadApiCall",
-                    **_file(seen, "process"),
-                    "ProcessId": integer(text("process.pid")),
-                    "AdditionalFields": {"DesiredAccess": mask} if mask else None,
-                },
-            )
+            yield "DeviceEvents", base | _opened(seen)
         case EventClass.NETWORK:
             yield "DeviceNetworkEvents", base | _connection(seen)
         case EventClass.DNS:
-            answer = seen.attributes.get("answers")
-            yield (
-                "DeviceEvents",
-                base
-                | {
-                    "ActionType": "DnsQueryResponse",
-                    "AdditionalFields": {"DnsQueryString": text("query.hostname"), "DnsQueryResult": answer},
-                },
-            )
+            yield "DeviceEvents", base | _lookup(seen)
         case EventClass.FILE if activity in _PATHS:
-            yield (
-                "DeviceFileEvents",
-                base
-                | {
-                    "ActionType": _PATHS[activity],
-                    **_file(seen, "file"),
-                    "FileSize": integer(text("file.size")),
-                    "FileOriginUrl": text("file.origin_url"),
-                    "PreviousFolderPath": text("file.previous_path"),
-                },
-            )
+            yield "DeviceFileEvents", base | _written(seen)
         case EventClass.MODULE:
             yield "DeviceImageLoadEvents", base | {"ActionType": "ImageLoaded", **_file(seen, "module")}
         case EventClass.REGISTRY if activity in _KEYS:
-            yield (
-                "DeviceRegistryEvents",
-                base
-                | {
-                    "ActionType": _KEYS[activity],
-                    "RegistryKey": text("reg.path"),
-                    "RegistryValueName": text("reg.value_name"),
-                    "RegistryValueData": text("reg.value_data"),
-                },
-            )
+            yield "DeviceRegistryEvents", base | _registry(seen)
         case EventClass.SERVICE if activity == "Create":
-            yield (
-                "DeviceEvents",
-                base
-                | {
-                    "ActionType": "ServiceInstalled",
-                    "FolderPath": text("service.cmd_line"),
-                    "AdditionalFields": {
-                        "ServiceName": text("service.name"),
-                        "ServiceAccount": text("service.account"),
-                        "ServiceStartType": text("service.start_type"),
-                    },
-                },
-            )
+            yield "DeviceEvents", base | _service(seen)
         case EventClass.JOB if activity in _JOBS:
-            yield (
-                "DeviceEvents",
-                base
-                | {
-                    "ActionType": _JOBS[activity],
-                    "AdditionalFields": {"TaskName": text("job.name"), "TaskContent": text("job.cmd_line")},
-                },
-            )
+            yield "DeviceEvents", base | _job(seen)
         case EventClass.SCRIPT:
-            yield (
-                "DeviceEvents",
-                base
-                | {
-                    "ActionType": "PowerShellCommand",
-                    "AdditionalFields": {"Command": text("script.content")[:20_000]},
-                },
-            )
+            command = {"Command": seen.text("script.content")[:20_000]}
+            yield "DeviceEvents", base | {"ActionType": "PowerShellCommand", "AdditionalFields": command}
         case EventClass.AUTHENTICATION:
             yield from _logons(seen, base)
         case EventClass.FINDING:
             yield from _alert(seen)
         case EventClass.DEVICE:
             yield "DeviceInfo", _device_info(seen)
+
+
+def _launched(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    return {
+        "ActionType": "ProcessCreated",
+        **_file(seen, "process"),
+        "ProcessCommandLine": text("process.cmd_line"),
+        "ProcessId": integer(text("process.pid")),
+        "ProcessVersionInfoOriginalFileName": text("process.original_name"),
+        "ProcessVersionInfoCompanyName": text("process.signer"),
+        "ProcessIntegrityLevel": text("process.integrity"),
+        "AccountName": text("actor.user.name").lower(),
+        "AccountDomain": text("actor.user.domain").lower(),
+        "AccountSid": sid(text("actor.user.name")) if text("actor.user.name") else "",
+        "LogonId": integer(text("actor.session.uid")),
+    }
+
+
+def _opened(seen: Observation) -> dict[str, Any]:
+    mask = seen.text("process.access_mask")
+    return {
+        "ActionType": "OpenProcessApiCall" if seen.text("activity") == "Open" else "CreateRemoteThreadApiCall",
+        **_file(seen, "process"),
+        "ProcessId": integer(seen.text("process.pid")),
+        "AdditionalFields": {"DesiredAccess": mask} if mask else None,
+    }
+
+
+def _lookup(seen: Observation) -> dict[str, Any]:
+    answer = {"DnsQueryString": seen.text("query.hostname"), "DnsQueryResult": seen.attributes.get("answers")}
+    return {"ActionType": "DnsQueryResponse", "AdditionalFields": answer}
+
+
+def _written(seen: Observation) -> dict[str, Any]:
+    return {
+        "ActionType": _PATHS[seen.text("activity")],
+        **_file(seen, "file"),
+        "FileSize": integer(seen.text("file.size")),
+        "FileOriginUrl": seen.text("file.origin_url"),
+        "PreviousFolderPath": seen.text("file.previous_path"),
+    }
+
+
+def _registry(seen: Observation) -> dict[str, Any]:
+    return {
+        "ActionType": _KEYS[seen.text("activity")],
+        "RegistryKey": seen.text("reg.path"),
+        "RegistryValueName": seen.text("reg.value_name"),
+        "RegistryValueData": seen.text("reg.value_data"),
+    }
+
+
+def _service(seen: Observation) -> dict[str, Any]:
+    return {
+        "ActionType": "ServiceInstalled",
+        "FolderPath": seen.text("service.cmd_line"),
+        "AdditionalFields": {
+            "ServiceName": seen.text("service.name"),
+            "ServiceAccount": seen.text("service.account"),
+            "ServiceStartType": seen.text("service.start_type"),
+        },
+    }
+
+
+def _job(seen: Observation) -> dict[str, Any]:
+    task = {"TaskName": seen.text("job.name"), "TaskContent": seen.text("job.cmd_line")}
+    return {"ActionType": _JOBS[seen.text("activity")], "AdditionalFields": task}
 
 
 def _file(seen: Observation, role: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ _LOGON_TYPES = {
 _FILE_EVENTS = {
     "Create": "File Creation", "Update": "File Modification", "Delete": "File Deletion", "Rename": "File Rename"
 }  # fmt: skip
+_REGISTRY_EVENTS = {
+    "Create": "Registry Key Create", "Delete": "Registry Key Delete", "Set": "Registry Value Modified"
+}  # fmt: skip
 _JOB_EVENTS = {"Create": "Task Register", "Update": "Task Update", "Delete": "Task Delete", "Start": "Task Start"}
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
@@ -107,8 +110,8 @@ def _hash(path: str) -> str:
 
 
 def _events(seen: Observation) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    text, activity = seen.text, seen.text("activity")
-    actor = _actor(seen)
+    """What the agent records: type and group of the event, and its fields."""
+    activity, actor = seen.text("activity"), _actor(seen)
     match seen.event_class:
         case EventClass.PROCESS if activity == "Launch":
             # The account is the new process's; the parent's own account is not in the observation.
@@ -118,91 +121,79 @@ def _events(seen: Observation) -> Iterator[tuple[str, str, dict[str, Any]]]:
             kind = "Open Remote Process Handle" if activity == "Open" else "Remote Thread Creation"
             yield kind, "cross_process", actor | _target(seen)
         case EventClass.NETWORK:
-            outbound = text("connection.direction") != "Inbound"
-            yield (
-                "IP Connect",
-                "ip",
-                actor
-                | {
-                    "srcIp": text("src_endpoint.ip"),
-                    "srcPort": integer(text("src_endpoint.port")),
-                    "dstIp": text("dst_endpoint.ip"),
-                    "dstPort": integer(text("dst_endpoint.port")),
-                    "netEventDirection": "OUTGOING" if outbound else "INCOMING",
-                    "netProtocolName": text("connection.protocol"),
-                    "netConnStatus": "Failure" if activity == "Refuse" else "Success",
-                },
-            )
+            yield "IP Connect", "ip", actor | _connection(seen)
         case EventClass.DNS:
-            yield (
-                "DNS Resolved",
-                "dns",
-                actor
-                | {
-                    "dnsRequest": text("query.hostname"),
-                    "dnsResponse": text("answers"),
-                },
-            )
+            answer = {"dnsRequest": seen.text("query.hostname"), "dnsResponse": seen.text("answers")}
+            yield "DNS Resolved", "dns", actor | answer
         case EventClass.FILE if activity in _FILE_EVENTS:
-            yield (
-                _FILE_EVENTS[activity],
-                "file",
-                actor
-                | {
-                    "tgtFilePath": text("file.path"),
-                    "tgtFileOldPath": text("file.previous_path"),
-                    "tgtFileSize": text("file.size"),
-                    "tgtFileSha256": text("file.hash.sha256") or sha256_of(text("file.path")),
-                    "tgtFileSha1": text("file.hash.sha1"),
-                    "tgtFileMd5": text("file.hash.md5"),
-                },
-            )
+            yield _FILE_EVENTS[activity], "file", actor | _file(seen)
         case EventClass.MODULE:
-            yield (
-                "Module Load",
-                "module",
-                actor
-                | {
-                    "modulePath": text("module.path"),
-                    "moduleSignerName": text("module.signer"),
-                    "moduleSignedStatus": "signed" if text("module.signed") == "true" else "unsigned",
-                },
-            )
+            yield "Module Load", "module", actor | _module(seen)
         case EventClass.REGISTRY:
-            kinds = {"Create": "Registry Key Create", "Delete": "Registry Key Delete", "Set": "Registry Value Modified"}
-            path = text("reg.path")
-            if activity == "Set" and text("reg.value_name") and not path.endswith("\\" + text("reg.value_name")):
-                path = f"{path}\\{text('reg.value_name')}"
-            yield (
-                kinds.get(activity, "Registry Key Rename"),
-                "registry",
-                actor
-                | {
-                    "registryKeyPath": path,
-                    "registryValue": text("reg.value_data"),
-                },
-            )
+            yield _REGISTRY_EVENTS.get(activity, "Registry Key Rename"), "registry", actor | _registry(seen)
         case EventClass.JOB if activity in _JOB_EVENTS:
-            yield _JOB_EVENTS[activity], "scheduled_task", actor | {"taskName": text("job.name")}
+            yield _JOB_EVENTS[activity], "scheduled_task", actor | {"taskName": seen.text("job.name")}
         case EventClass.SCRIPT:
-            yield "Command Script", "command_script", actor | {"srcProcCmdScript": text("script.content")[:20_000]}
+            script = seen.text("script.content")[:20_000]
+            yield "Command Script", "command_script", actor | {"srcProcCmdScript": script}
         case EventClass.AUTHENTICATION if activity in ("Logon", "Logoff"):
-            failed = text("status") == "Failure"
-            yield (
-                "Logout" if activity == "Logoff" else "Login",
-                "logins",
-                {
-                    "srcProcName": text("actor.process.name"),
-                    "loginsUserName": text("user.name"),
-                    "loginAccountDomain": text("user.domain"),
-                    "loginAccountSid": sid(text("user.name")),
-                    "srcMachineIp": text("src_endpoint.ip"),
-                    "loginSessionId": text("session.uid"),
-                    "loginIsSuccessful": "false" if failed else "true",
-                    "loginFailureReason": text("status_detail") if failed else "",
-                    "loginType": _LOGON_TYPES.get(text("logon_type"), ""),
-                },
-            )
+            yield "Logout" if activity == "Logoff" else "Login", "logins", _login(seen)
+
+
+def _connection(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    return {
+        "srcIp": text("src_endpoint.ip"),
+        "srcPort": integer(text("src_endpoint.port")),
+        "dstIp": text("dst_endpoint.ip"),
+        "dstPort": integer(text("dst_endpoint.port")),
+        "netEventDirection": "INCOMING" if text("connection.direction") == "Inbound" else "OUTGOING",
+        "netProtocolName": text("connection.protocol"),
+        "netConnStatus": "Failure" if text("activity") == "Refuse" else "Success",
+    }
+
+
+def _file(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    return {
+        "tgtFilePath": text("file.path"),
+        "tgtFileOldPath": text("file.previous_path"),
+        "tgtFileSize": text("file.size"),
+        "tgtFileSha256": text("file.hash.sha256") or sha256_of(text("file.path")),
+        "tgtFileSha1": text("file.hash.sha1"),
+        "tgtFileMd5": text("file.hash.md5"),
+    }
+
+
+def _module(seen: Observation) -> dict[str, Any]:
+    return {
+        "modulePath": seen.text("module.path"),
+        "moduleSignerName": seen.text("module.signer"),
+        "moduleSignedStatus": "signed" if seen.text("module.signed") == "true" else "unsigned",
+    }
+
+
+def _registry(seen: Observation) -> dict[str, Any]:
+    path, value = seen.text("reg.path"), seen.text("reg.value_name")
+    if seen.text("activity") == "Set" and value and not path.endswith("\\" + value):
+        path = f"{path}\\{value}"
+    return {"registryKeyPath": path, "registryValue": seen.text("reg.value_data")}
+
+
+def _login(seen: Observation) -> dict[str, Any]:
+    text = seen.text
+    failed = text("status") == "Failure"
+    return {
+        "srcProcName": text("actor.process.name"),
+        "loginsUserName": text("user.name"),
+        "loginAccountDomain": text("user.domain"),
+        "loginAccountSid": sid(text("user.name")),
+        "srcMachineIp": text("src_endpoint.ip"),
+        "loginSessionId": text("session.uid"),
+        "loginIsSuccessful": "false" if failed else "true",
+        "loginFailureReason": text("status_detail") if failed else "",
+        "loginType": _LOGON_TYPES.get(text("logon_type"), ""),
+    }
 
 
 def _iso(moment: datetime) -> str:
