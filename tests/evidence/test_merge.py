@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracehound.tools.evidence.event import Event
-from tracehound.tools.evidence.merge import Group, clock_differences, group_of, merge
+from tracehound.tools.evidence.merge import Group, group_of, merge
 from tracehound.tools.languages.query import Platform
 from tracehound.tools.languages.vocabulary import EventClass
 
@@ -198,15 +198,6 @@ def test_a_group_merged_again_by_itself_is_the_same_group() -> None:
     ]
     (group,) = merge(events)
     assert group_of(group.events) == group
-
-
-def test_clock_difference_is_the_median_of_what_both_saw() -> None:
-    events = [
-        launch(at + skew, platform, process__name="a.exe", process__pid=at, process__cmd_line="x")
-        for at in range(0, 100, 10)
-        for platform, skew in ((Platform.FALCON, 0), (Platform.SENTINEL, 1.5))
-    ]
-    assert clock_differences(merge(events)) == {("PC-9", "falcon", "sentinel"): timedelta(seconds=1.5)}
 
 
 def test_fold_can_be_switched_off() -> None:

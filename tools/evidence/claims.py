@@ -140,19 +140,6 @@ def _place(group: Group) -> str:
     return f"the event of {stamp(group.first)}" + (f" on {shown(host, code=False)}" if host else "")
 
 
-def recommendation(claim_id: str, text: str, evidence: Sequence[str] = ()) -> Claim:
-    """What to do next."""
-    return Claim(
-        id=claim_id,
-        kind="recommendation",
-        subject="",
-        predicate=ADVISED,
-        object="",
-        evidence=tuple(dict.fromkeys(evidence)),
-        text=safe(text),
-    )
-
-
 def cited(text: str, evidence: Sequence[str], aliases: Mapping[str, str], limit: int = 4) -> str:
     """A sentence with its citations: `... [E12] [E13] [+5]`."""
     names = [aliases.get(item, item) for item in dict.fromkeys(evidence)]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from statistics import median
 from typing import Any, Literal
 
 from ..languages.vocabulary import EventClass
@@ -61,24 +60,6 @@ def group_of(events: Sequence[Event]) -> Group:
     if len(found) == 1:
         return found[0]
     return _group([[event for event in events if event.time]])
-
-
-def clock_differences(groups: Iterable[Group]) -> dict[tuple[str, str, str], timedelta]:
-    """Median time difference between two platforms on one host: (host, earlier name, later name) to second minus first.
-
-    It estimates how far their clocks are apart. Only happenings that both reported count.
-    """
-    found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for group in groups:
-        if group.kind != "same":
-            continue
-        at = {event.platform.value: event.time for event in reversed(group.events) if event.time}
-        names = sorted(at)
-        for index, left in enumerate(names):
-            for right in names[index + 1 :]:
-                host = group.events[0].host or ""
-                found[host, left, right].append((at[right] - at[left]).total_seconds())
-    return {key: timedelta(seconds=median(values)) for key, values in found.items()}
 
 
 def _order(event: Event) -> tuple[datetime, str]:

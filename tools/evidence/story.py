@@ -18,7 +18,6 @@ from .story_facts import (
     Happening,
     base_name,
     is_public,
-    short_host,
 )
 from .story_links import MEDIUM, STRONG, Link, link
 from .story_links import REMOTE_PORTS as ADMIN_PORTS
@@ -53,7 +52,6 @@ class Ruled:
 
     happenings: tuple[Happening, ...]
     because: str
-    recurring_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -321,7 +319,6 @@ def rule_out(
         Ruled(
             happenings=tuple(sorted(found, key=lambda item: (-item.signal, item.time))),
             because=_difference(found, chosen, routine),
-            recurring_days=max((routine.get(key, 0) for item in found if (key := logon_key(item))), default=0),
         )
         for found in alike.values()
     ]
@@ -360,8 +357,3 @@ def _difference(found: Sequence[Happening], story: Sequence[Happening], routine:
     if users and not users & story_users:
         reasons.append("it ran as other accounts" if len(users) > 1 else f"it ran as {min(users)}")
     return "; ".join(reasons) or "no process, file, logon or connection ties it to the story"
-
-
-def focus_host(name: str) -> str:
-    """Host name as happenings carry it."""
-    return short_host(name)

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from importlib.resources import files
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import yaml
 
 from ..languages.vocabulary import EventClass
 from ..library import Label
+from . import values
 from .event import Event
 
 _PROGRAMS: Mapping[str, str] = yaml.safe_load(
@@ -150,13 +151,13 @@ class Directory:
 
     def sources(self, happening: Happening) -> set[str]:
         """Hosts that a happening came from, other than the one it was seen on."""
-        named = {short_host(name) for name in happening.values("src_endpoint.hostname")}
+        named = {named_host(name) for name in happening.values("src_endpoint.hostname")}
         hosts = {self.host_of[ip] for ip in happening.source_ips if ip in self.host_of} | named
         return {host for host in hosts if host and host != happening.host}
 
     def targets(self, happening: Happening) -> set[str]:
         """Hosts that a happening went to, other than the one it was seen on."""
-        named = {short_host(name) for name in happening.values("dst_endpoint.hostname")}
+        named = {named_host(name) for name in happening.values("dst_endpoint.hostname")}
         hosts = {self.host_of[ip] for ip in happening.destination_ips if ip in self.host_of} | named
         return {host for host in hosts if host and host != happening.host}
 
@@ -195,7 +196,7 @@ class ProcessTable:
             for uid in happening.values("process.uid"):
                 self._by_uid.setdefault((happening.host, uid), happening)
             for pid in happening.values("process.pid"):
-                number = parse_pid(pid)
+                number = values.parse_int(pid)
                 if number is not None:
                     self._by_pid[happening.host, number].append(happening)
             self._by_name[happening.host, happening.process].append(happening)
@@ -216,7 +217,7 @@ class ProcessTable:
             launch = self._by_uid.get((host, uid))
             if launch is not None and launch.index != happening.index:
                 return launch
-        pids = {parse_pid(pid) for pid in happening.values(f"{role}.pid")} - {None}
+        pids = {values.parse_int(pid) for pid in happening.values(f"{role}.pid")} - {None}
         for pid in pids:
             launch = _latest(self._by_pid.get((host, pid), ()), happening, moment)  # type: ignore[arg-type]
             if launch is not None and (not name or not launch.process or launch.process == name):
@@ -237,42 +238,35 @@ def _latest(launches: Sequence[Happening], of: Happening, moment: datetime) -> H
 
 
 def base_name(path: str) -> str:
-    """Last part of a Windows or POSIX path, in lower case."""
-    return path.replace("\\", "/").rpartition("/")[2].strip().lower()
+    """Last part of a path for comparing, in lower case."""
+    return values.base_name(path.strip()).lower()
 
 
-def short_host(name: str) -> str:
-    """Host name without its domain, in upper case; an address is no name."""
-    if not name or clean_ip(name) or name.strip() in ("-", "localhost"):
-        return ""
-    return name.strip().lstrip("\\").partition(".")[0].upper()
+def named_host(name: str) -> str:
+    """A host's short name in upper case; empty for an address, which is no name, and for the host's name for itself."""
+    host = values.short_host(name)
+    return "" if host is None or host == "LOCALHOST" or _address(host) else host
 
 
 def clean_ip(text: str) -> str:
     """A usable address in canonical form: not loopback, link-local or unspecified; else empty."""
+    address = _address(values.clean_address(text) or "")
+    useless = address is None or address.is_loopback or address.is_link_local or address.is_unspecified
+    return "" if useless else str(address)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(text.strip().removeprefix("::ffff:"))
+        return ip_address(text)
     except ValueError:
-        return ""
-    return "" if address.is_loopback or address.is_link_local or address.is_unspecified else str(address)
+        return None
 
 
 def is_public(text: str) -> bool:
     """Whether an address lies outside private ranges. Documentation ranges count as public: labs use them."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
+    address = _address(text)
     documentation = ("192.0.2.", "198.51.100.", "203.0.113.")
-    return address.is_global or text.startswith(documentation)
-
-
-def parse_pid(text: str) -> int | None:
-    """A process id written in decimal or, as the Security channel does, in hexadecimal."""
-    try:
-        return int(text, 16) if text.lower().startswith("0x") else int(float(text))
-    except (ValueError, OverflowError):
-        return None
+    return address is not None and (address.is_global or text.startswith(documentation))
 
 
 def by_host(happenings: Iterable[Happening]) -> Mapping[str, list[Happening]]:
