@@ -37,7 +37,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..knowledge.errors import ContentError, UsageError
-from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, Scalar
+from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, Scalar, conditions
 from .languages.vocabulary import ATTRIBUTES, EventClass
 
 Signal = Literal["strong", "medium", "context", "inventory"]
@@ -118,11 +118,13 @@ def read_hunts(path: Path) -> list[Hunt]:
     Raises:
         ContentError: names file, line and what is wrong.
     """
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=_LOADER)
         content = yaml.load(text, Loader=_LOADER)
-    except yaml.YAMLError as exc:
+    except UnicodeDecodeError as exc:
+        raise ContentError(str(path), None, "the file is not UTF-8 text") from exc
+    except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date that the calendar does not have
         mark = getattr(exc, "problem_mark", None)
         raise ContentError(str(path), mark.line + 1 if mark else None, f"not YAML: {exc}") from exc
     if not isinstance(content, dict) or node is None:
@@ -130,16 +132,20 @@ def read_hunts(path: Path) -> list[Hunt]:
     entries, nodes = [content], [node]
     if "hunts" in content:
         entries = content["hunts"]
-        nodes = next(value for key, value in node.value if key.value == "hunts").value
+        listed = next(value for key, value in node.value if key.value == "hunts")
+        if not isinstance(entries, list):
+            raise ContentError(str(path), listed.start_mark.line + 1, "`hunts:` is followed by a list of hunts")
+        nodes = listed.value
     return [_read_hunt(entry, entry_node, path) for entry, entry_node in zip(entries, nodes, strict=True)]
 
 
-def _read_hunt(entry: dict[str, Any], node: yaml.Node, path: Path) -> Hunt:
+def _read_hunt(entry: Any, node: yaml.Node, path: Path) -> Hunt:
+    if not isinstance(entry, dict):
+        raise ContentError(str(path), node.start_mark.line + 1, f"a hunt is a mapping, found {entry!r}")
     try:
-        searches = []
-        for search in entry.get("searches", ()):
-            where = search.get("where")
-            searches.append({**search, "where": None if where is None else parse_expression(where)})
+        searches = entry.get("searches", ())
+        if isinstance(searches, list):
+            searches = [_with_expression(search) for search in searches]
         hunt = Hunt.model_validate({**entry, "searches": searches, "source": str(path)})
         _cross_check(hunt)
     except ValidationError as exc:
@@ -151,9 +157,16 @@ def _read_hunt(entry: dict[str, Any], node: yaml.Node, path: Path) -> Hunt:
     return hunt
 
 
+def _with_expression(search: Any) -> Any:
+    """A search of the file with its condition read; what is no search is left for the schema to refuse."""
+    if not isinstance(search, dict) or search.get("where") is None:
+        return search
+    return {**search, "where": parse_expression(search["where"])}
+
+
 def _cross_check(hunt: Hunt) -> None:
     for search in hunt.searches:
-        for condition in _conditions(search.where):
+        for condition in conditions(search.where):
             if condition.field not in ATTRIBUTES[search.event_class]:
                 raise ValueError(f"search {search.id}: {search.event_class} has no attribute {condition.field!r}")
             for value in condition.values:
@@ -189,14 +202,14 @@ def parse_expression(data: Mapping[str, Any]) -> Expression:
     if not isinstance(data, Mapping):
         raise ValueError(f"expected a mapping, found {data!r}")
     if "all" in data:
-        return All(of=tuple(parse_expression(part) for part in data["all"]))
+        return All(of=_parts(data, "all"))
     if "any" in data:
-        return AnyOf(of=tuple(parse_expression(part) for part in data["any"]))
+        return AnyOf(of=_parts(data, "any"))
     if "not" in data:
         return Not(of=parse_expression(data["not"]))
     operators = [key for key in data if key != "field"]
     if "field" not in data or len(operators) != 1:
-        raise ValueError(f"a condition has `field` and one operator, found {sorted(data)}")
+        raise ValueError(f"a condition has `field` and one operator, found {sorted(map(str, data))}")
     try:
         operator = Operator(operators[0])
     except ValueError:
@@ -207,6 +220,12 @@ def parse_expression(data: Mapping[str, Any]) -> Expression:
         return condition if value else Not(of=condition)
     values = tuple(value) if isinstance(value, list) else (value,)
     return Condition(field=data["field"], op=operator, values=values)
+
+
+def _parts(data: Mapping[str, Any], name: str) -> tuple[Expression, ...]:
+    if not isinstance(data[name], list):
+        raise ValueError(f"{name}: expected a list, found {data[name]!r}")
+    return tuple(parse_expression(part) for part in data[name])
 
 
 def bind(expression: Expression | None, values: Mapping[str, Sequence[Scalar]]) -> Expression | None:
@@ -252,9 +271,3 @@ def check_parameters(hunt: Hunt, values: Mapping[str, Sequence[Scalar]]) -> None
     for name, parameter in hunt.parameters.items():
         if parameter.required and not values.get(name):
             raise UsageError(f"hunt {hunt.id} needs {name} ({parameter.type}): --set {name}=...")
-
-
-def _conditions(expression: Expression | None) -> list[Condition]:
-    from .languages.search import conditions
-
-    return list(conditions(expression))

@@ -194,8 +194,6 @@ def check(paths: Sequence[Path], *, content: Path | None = None) -> list[Problem
             read.extend((path, hunt) for hunt in read_hunts(path))
         except ContentError as exc:
             problems.append(Problem(exc.path, exc.line, exc.problem))
-        except UnicodeDecodeError:
-            problems.append(Problem(str(path), None, "the file is not UTF-8 text"))
     known = set(HuntLibrary.load(content).hunts) | {hunt.id for _, hunt in read}
     runbooks = {book.id for book in load_runbooks(*([content / "runbooks"] if content else []))}
     seen: dict[str, Path] = {}

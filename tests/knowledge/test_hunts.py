@@ -141,6 +141,31 @@ def test_check_points_at_the_fault(tmp_path: Path, change: tuple[str, str], line
     assert abs(errors[0].line - line) <= 1, str(errors[0])
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("hunts: 5", "list"),
+        ("hunts:", "list"),
+        ("hunts: [1]", "mapping"),
+        ("hunts: [{id: own.hunt, searches: 3}]", "title"),
+        (GOOD[: GOOD.index("searches")] + "searches: 3", "searches"),
+        (GOOD[: GOOD.index("searches")] + "searches: [3]", "searches"),
+        (GOOD.replace("{field: process.name, eq: odd.exe}", "{any: 5}"), "any: expected a list"),
+        (GOOD.replace("{field: process.name, eq: odd.exe}", "{1: 2, eq: x}"), "a condition has"),
+        ("id: 2020-13-45", "not YAML"),
+        ("caf\xe9", "not UTF-8"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_with_its_name(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    (problem,) = check([path])
+    assert problem.path == str(path)
+    assert says in problem.text
+    with pytest.raises(ContentError, match=r"own\.yaml"):
+        HuntLibrary.load(tmp_path)
+
+
 def test_check_refuses_what_no_platform_can_run(tmp_path: Path) -> None:
     text = GOOD.replace("process.name, eq: odd.exe", "actor.process.hash.sha256, eq: ab").replace(
         "process_activity", "smb_activity"
