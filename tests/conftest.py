@@ -1,41 +1,20 @@
 """Fixtures for every test. Tests run offline: only loopback and Unix sockets may open."""
 
 import os
-import socket
+import runpy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-LOOPBACK = {"127.0.0.1", "::1", "localhost", ""}
-
-# Child processes read tests/offline/sitecustomize.py at start, which closes their sockets in the same way.
-_OFFLINE = str(Path(__file__).parent / "offline")
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_OFFLINE, os.environ.get("PYTHONPATH", ""))))
+# The same guard for this process and, through PYTHONPATH, for every child process of a test.
+OFFLINE = Path(__file__).parent / "offline"
+runpy.run_path(str(OFFLINE / "sitecustomize.py"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(OFFLINE), os.environ.get("PYTHONPATH", ""))))
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def closed_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail any test that reaches for the network, at name resolution or at connect."""
-    resolve, connect = socket.getaddrinfo, socket.socket.connect
-
-    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if host is not None and str(host) not in LOOPBACK:
-            pytest.fail(f"network access in a test: {host}")
-        return resolve(host, *args, **kwargs)
-
-    def guarded_connect(self: socket.socket, address: Any) -> None:
-        if self.family != getattr(socket, "AF_UNIX", None) and address[0] not in LOOPBACK:
-            pytest.fail(f"network access in a test: {address}")
-        connect(self, address)
-
-    monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
-    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The guard itself: nothing but loopback can be reached, here or in a child process."""
 
+import socket
 import subprocess
 import sys
 
@@ -20,3 +21,9 @@ def test_a_child_process_reaches_no_network(host: str) -> None:
 
 def test_a_child_process_reaches_loopback() -> None:
     assert "network access in a test" not in child("127.0.0.1")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "example.com"])
+def test_this_process_reaches_no_network(host: str) -> None:
+    with pytest.raises(BaseException, match="network access in a test"):
+        socket.create_connection((host, 9), timeout=0.2)
