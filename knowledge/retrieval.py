@@ -176,7 +176,6 @@ class _Vectors:
     """The phrases of every document in Chroma."""
 
     collection: Any
-    places: int
 
     @classmethod
     def open(cls, documents: Sequence[Document], folder: Path) -> "_Vectors":
@@ -194,7 +193,7 @@ class _Vectors:
             current = _read_pointer(pointer)
             if current.get("stamp") == stamp and (folder / current["folder"]).is_dir():
                 collection = _client(folder / current["folder"]).get_collection("passages", WordVectors())
-                return cls(collection, len(documents))
+                return cls(collection)
             name = f"{stamp[:12]}-{uuid.uuid4().hex[:8]}"
             collection = _build(documents, folder / name)
             part = folder / f"{name}.json"
@@ -203,7 +202,7 @@ class _Vectors:
         except OSError as exc:
             raise StorageError(f"the search index in {folder} cannot be written: {exc.strerror or exc}") from exc
         _sweep(folder, keep=name)
-        return cls(collection, len(documents))
+        return cls(collection)
 
     def nearness(self, text: str) -> dict[int, float]:
         """Place of the nearest documents and the cosine of their nearest phrase."""

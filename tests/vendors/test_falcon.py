@@ -16,7 +16,7 @@ from tracehound.knowledge.errors import (
     VendorUnavailableError,
 )
 from tracehound.tools.languages.query import Check, Diagnostic, Language, Platform
-from tracehound.tools.vendors.falcon import Falcon, in_order
+from tracehound.tools.vendors.falcon import Falcon
 from tracehound.tools.vendors.falcon_api import REGIONS
 from tracehound.tools.vendors.settings import FalconSettings
 
@@ -112,11 +112,6 @@ async def test_vulnerabilities(reader: Falcon, ask: Any) -> None:
     run = await reader.run(ask(Platform.FALCON, FQL, "vulnerabilities", "status:'open'"))
     assert len(run.rows) == 4
     assert run.coverage.complete
-
-
-def test_entities_are_put_in_the_order_asked_for() -> None:
-    rows = [{"id": "b"}, {"id": "x"}, {"id": "a"}]
-    assert [row["id"] for row in in_order(["a", "b"], rows, "id")] == ["a", "b", "x"]
 
 
 # errors with HTTP 200, and others

@@ -34,8 +34,6 @@ BEFORE: Mapping[str, Containment] = {"isolate_host": "normal", "release_host": "
 AFTER: Mapping[str, Containment] = {"isolate_host": "contained", "release_host": "normal"}
 """The containment that proves the action took effect."""
 
-ON_THE_WAY: Mapping[str, Containment] = {"isolate_host": "pending", "release_host": "lifting"}
-
 _CALLS: Mapping[tuple[str, Platform], str] = {
     (
         "isolate_host",

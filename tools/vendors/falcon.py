@@ -1,7 +1,7 @@
 """The reader of CrowdStrike Falcon: alerts, hosts and vulnerabilities by FQL, raw events by CQL."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -178,12 +178,6 @@ def with_tokens(
     desk = TokenDesk(settings, plain, [main])
     main.credentials = tokens = OAuthTokens(desk.fetch, clock, redact)
     return main, tokens, desk
-
-
-def in_order(ids: Sequence[str], rows: Sequence[Row], key: str) -> list[Row]:
-    """Documents in the order of the ids asked for: entity endpoints return them in any order."""
-    place = {wanted: index for index, wanted in enumerate(ids)}
-    return sorted(rows, key=lambda row: place.get(str(row.get(key)), len(place)))
 
 
 def _order(row: Row, names: tuple[str, ...]) -> tuple[float, tuple[str, ...]]:
