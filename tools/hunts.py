@@ -29,6 +29,7 @@ instance of that behaviour, wherever the event came from.
     runbooks: [lateral-movement]
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -172,9 +173,18 @@ def _cross_check(hunt: Hunt) -> None:
             for value in condition.values:
                 if isinstance(value, str) and value.startswith("$") and value[1:] not in hunt.parameters:
                     raise ValueError(f"search {search.id}: parameter {value} is not declared")
+                if condition.op is Operator.MATCHES:
+                    _require_pattern(search, str(value))
         for need in search.needs:
             if need not in hunt.parameters:
                 raise ValueError(f"search {search.id}: needs {need}, which is not declared")
+
+
+def _require_pattern(search: HuntSearch, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as exc:
+        raise ValueError(f"search {search.id}: {pattern!r} is not a regular expression: {exc}") from exc
 
 
 def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:

@@ -120,6 +120,7 @@ runbooks: [alert-triage]
         (("eq: $host", "eq: $machine"), 1, "not declared"),
         (("domain: endpoint", "domain: space"), 3, "domain"),
         (("class: process_activity", "class: process"), 9, "class"),
+        (("eq: odd.exe", "matches: 'odd('"), 1, "search one: 'odd(' is not a regular expression"),
         (("eq: odd.exe", "like: odd.exe"), 1, "unknown operator 'like'"),
         (("title: A hunt", "titel: A hunt"), 1, "title"),
         (("[anything odd]", "[anything odd"), 6, "not YAML"),
