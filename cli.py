@@ -906,46 +906,46 @@ def eval_list() -> None:
 @eval_app.command("run")
 def eval_run(
     names: Annotated[list[str], typer.Argument(metavar="SUITE ...")],
-    model: Annotated[str | None, typer.Option("--model")] = None,
+    model: ModelOption = None,
     repeat: Annotated[int, typer.Option("--repeat", min=1)] = 1,
     baseline: Annotated[Path | None, typer.Option("--baseline")] = None,
     record: Annotated[bool, typer.Option("--record")] = False,
     replay: Annotated[bool, typer.Option("--replay")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--out")] = None,
-    json: JsonFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Run suites and print a table of results."""
-    from tracehound.evals.harness import run_suites
-    from tracehound.knowledge.errors import NotSupportedError
+    from tracehound.evals.harness import difference, run_suites, table
 
     if record or replay:
         raise NotSupportedError("recorded eval runs")
+    before = _eval_report(baseline) if baseline else None
     report = _run(run_suites(names, _settings(model=model), repeat=repeat, out=out))
-    if json:
+    if as_json:
         _dump(report)
     else:
-        from tracehound.evals.harness import table
-
         _console().print(table(report))
-    if baseline:
-        typer.echo(_diff(baseline, report))
+    if before is not None:
+        typer.echo(difference(before, report), err=as_json)
     raise SystemExit(0 if report["failed"] == 0 else 1)
 
 
-def _diff(baseline: Path, report: dict[str, Any]) -> str:
-    import json
-
-    from tracehound.evals.harness import difference
-
-    return difference(json.loads(baseline.read_text(encoding="utf-8")), report)
+def _eval_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise UsageError(f"{path} is not JSON; give the report that `tracehound eval run -o DIR` wrote") from exc
+    if not isinstance(report, dict):
+        raise UsageError(f"{path} is no report of an eval run; give the one that `tracehound eval run -o DIR` wrote")
+    return report
 
 
 @eval_app.command("diff")
 def eval_diff(a: Annotated[Path, typer.Argument()], b: Annotated[Path, typer.Argument()]) -> None:
     """Compare two runs."""
-    import json
+    from tracehound.evals.harness import difference
 
-    typer.echo(_diff(a, json.loads(b.read_text(encoding="utf-8"))))
+    typer.echo(difference(_eval_report(a), _eval_report(b)))
 
 
 @config_app.command("show")

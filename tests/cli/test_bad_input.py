@@ -285,6 +285,29 @@ def test_one_sentence_says_what_is_wrong(
     assert words in result.complaint
 
 
+@pytest.mark.parametrize("content", ["no JSON", "[1]", '{"schema": "another/1"}'])
+def test_what_is_no_report_of_a_run(run: Run, tmp_path: Path, content: str) -> None:
+    (tmp_path / "old.json").write_text(content, encoding="utf-8")
+    compared = run("eval", "diff", "old.json", "old.json")
+    assert (compared.code, compared.out) == (2, "")
+    assert "fault of Tracehound" not in compared.complaint
+    assert "report" in compared.complaint
+
+
+@pytest.mark.parametrize("name", ["old.json", "missing.json"])
+def test_a_baseline_is_read_before_anything_runs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the suites ran")
+
+    monkeypatch.setattr("tracehound.evals.harness.run_suites", never)
+    (tmp_path / "old.json").write_text("no JSON", encoding="utf-8")
+    result = run("eval", "run", "refusals", "--baseline", name)
+    assert result.code in (2, 3)
+    assert name in result.complaint
+
+
 def test_a_fault_of_the_program_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("deliberate")
