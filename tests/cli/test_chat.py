@@ -42,7 +42,7 @@ def test_a_case_is_asked_shown_noted_and_resumed(chat: Callable[..., Any], run: 
     assert "error:" not in first.err
     assert "\x1b" not in first.out + first.err
     assert first.out.count("as the vendor sent it:") == 3
-    for words in ("Timeline (UTC)", "rests on E", "cannot express" if "cannot express" in first.out else "complete",
+    for words in ("Timeline (UTC)", "rests on E", " pages, ",
                   "# show me lateral movement", "note by", "the account owner is on leave"):  # fmt: skip
         assert words in first.out
     assert "tracehound approve A-" in first.out
