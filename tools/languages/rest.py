@@ -237,6 +237,8 @@ class _Rest(Builder[_Parameters]):
             raise UnsafeValueError(f"{name} cannot be compared with control characters.")
         if any("," in text for text in texts):
             return Part(True, False, "a comma separates values here")
+        if "" in texts:
+            return Part(True, False, "an empty value is taken for none")
         if name == "ids" and op is Operator.EQ:
             return Part((Parameter(name, ",".join(texts)),))
         if f"{name}__contains" in self._known and op in (
