@@ -267,7 +267,8 @@ def test_values_that_cannot_be_searched_for_are_a_reason_and_not_a_crash() -> No
 def test_an_empty_value_is_left_to_the_rows_where_the_list_takes_none() -> None:
     for field in ("metadata.uid", "device.hostname"):
         threats = asked(EventClass.FINDING, where(field, "eq", ""))["sentinelone.threats"]
-        assert "__contains" not in text_of(threats) and "ids" not in text_of(threats)
+        assert "__contains" not in text_of(threats)
+        assert "ids" not in text_of(threats)
         assert isinstance(threats, Query)
         assert "an empty value is taken for none" in threats.cannot_express[0]
 
