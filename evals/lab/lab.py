@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ...tools.vendors.estate import Estate
 
 SCENARIOS = ("kestrel",)
+FORMAT = 1
+"""Of generated telemetry: raised whenever its tables or rows change, so that the built-in lab of an earlier version is
+made anew."""
 
 
 class Lab:
@@ -31,7 +34,7 @@ class Lab:
 
     @classmethod
     def open(cls, directory: Path | str | None = None, *, home: Path | None = None) -> Self:
-        """Open a lab; without a folder the built-in one, which is made on first use.
+        """Open a lab; without a folder the built-in one, which is made on first use and again after `FORMAT` changed.
 
         Raises:
             UsageError: the folder holds no lab.
@@ -39,7 +42,10 @@ class Lab:
         """
         if directory is None:
             place = (home or default_home()) / "labs" / "default"
-            return cls(place) if (place / TELEMETRY).is_file() else cls.create(place)
+            if not (place / TELEMETRY).is_file():
+                return cls.create(place)
+            lab = cls(place)
+            return cls._generate(place, anew=True) if _is_outdated(lab.meta) else lab
         place = Path(directory).expanduser()
         if not (place / TELEMETRY).is_file():
             raise UsageError(f"{place} holds no lab; make one with: tracehound lab create {place}")
@@ -55,10 +61,14 @@ class Lab:
         """
         if scenario not in SCENARIOS:
             raise UsageError(f"there is no scenario {scenario!r}; the scenarios are {', '.join(SCENARIOS)}")
+        return cls._generate(Path(directory), scale=scale, seed=seed)
+
+    @classmethod
+    def _generate(cls, place: Path, *, scale: int = 1, seed: int = 0, anew: bool = False) -> Self:
         from . import kestrel
 
         seen, meta = kestrel.build(seed, scale)
-        return cls._write(Path(directory), kestrel.rows(seen), meta)
+        return cls._write(place, kestrel.rows(seen), {**meta, "format": FORMAT}, anew=anew)
 
     @classmethod
     def load(cls, paths: Sequence[Path], directory: Path | None = None, *, home: Path | None = None) -> dict[str, Any]:
@@ -82,16 +92,20 @@ class Lab:
         return {"directory": str(lab.directory), **recording.report}
 
     @classmethod
-    def _write(cls, place: Path, rows: Any, meta: dict[str, Any]) -> Self:
-        if (place / TELEMETRY).is_file():
+    def _write(cls, place: Path, rows: Any, meta: dict[str, Any], *, anew: bool = False) -> Self:
+        """Write the telemetry; `anew`: in place of what is there, and the state of the vendors stays."""
+        if (place / TELEMETRY).is_file() and not anew:
             return cls(place)
-        if place.exists() and any(place.iterdir()):
+        if place.exists() and any(place.iterdir()) and not anew:
             raise UsageError(f"{place} is not empty and holds no lab; name another folder")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=".lab-") as draft:
                 TelemetryStore.create(Path(draft) / TELEMETRY, rows, meta)
-                _appear(Path(draft), place)
+                if anew:
+                    os.replace(Path(draft) / TELEMETRY, place / TELEMETRY)
+                else:
+                    _appear(Path(draft), place)
         except OSError as exc:
             raise StorageError(f"the lab {place} cannot be written: {exc.strerror or exc}") from exc
         return cls(place)
@@ -159,6 +173,12 @@ def default_home() -> Path:
     """TRACEHOUND_HOME, or the user's data folder."""
     given = os.environ.get("TRACEHOUND_HOME")
     return Path(given).expanduser() if given else user_data_path("tracehound")
+
+
+def _is_outdated(meta: Mapping[str, Any]) -> bool:
+    """Whether an earlier version made the built-in lab; what a person put in its place is theirs."""
+    built_in = [meta.get(name) for name in ("scenario", "seed", "scale")] == ["kestrel", 0, 1]
+    return built_in and meta.get("format") != FORMAT
 
 
 def _appear(draft: Path, place: Path) -> None:

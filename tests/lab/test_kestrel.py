@@ -14,8 +14,10 @@ import duckdb
 import pytest
 
 from tracehound.evals.lab import kestrel
-from tracehound.evals.lab.lab import Lab
+from tracehound.evals.lab.lab import FORMAT, Lab
 from tracehound.evals.lab.names import Names
+from tracehound.evals.lab.store import TELEMETRY, TelemetryStore
+from tracehound.evals.lab.tables import tables
 from tracehound.knowledge.errors import StorageError, UsageError
 
 SEEDS = (0, 3, 11)
@@ -370,6 +372,35 @@ def test_the_same_seed_gives_the_same_rows() -> None:
         return text.hexdigest()
 
     assert fingerprint() == fingerprint()
+
+
+def test_the_format_is_raised_when_the_rows_change() -> None:
+    seen, meta = kestrel.build(0, 1)
+    text = hashlib.sha256(json.dumps([meta, tables()], sort_keys=True).encode())
+    for table, row in kestrel.rows(seen):
+        text.update(f"{table}{row}".encode())
+    changed = "the generated rows changed: raise evals.lab.lab.FORMAT and write the new pair here"
+    assert (FORMAT, text.hexdigest()[:16]) == (1, "8357cba11487224b"), changed
+
+
+def test_the_built_in_lab_of_an_earlier_version_is_made_anew(tmp_path: Path) -> None:
+    lab = Lab.open(home=tmp_path)
+    (lab.directory / "state.sqlite").write_bytes(b"")
+    events, written = lab.info()["events"], (lab.directory / TELEMETRY).stat().st_mtime_ns
+    assert (Lab.open(home=tmp_path).directory / TELEMETRY).stat().st_mtime_ns == written, "it is made once"
+
+    def put(**meta: object) -> None:
+        (lab.directory / TELEMETRY).unlink()
+        TelemetryStore.create(lab.directory / TELEMETRY, (), {"clock": "2020-01-01T00:00:00Z", **meta})
+
+    for theirs in ({"scenario": "recording"}, {"scenario": "kestrel", "seed": 5, "scale": 1}):
+        put(**theirs)
+        assert Lab.open(home=tmp_path).clock.year == 2020, "what somebody put there is left alone"
+    put(scenario="kestrel", seed=0, scale=1)
+    assert Lab.open(lab.directory).clock.year == 2020, "a folder that somebody names is left alone"
+    assert Lab.open(home=tmp_path).clock == kestrel.CANONICAL_END
+    assert Lab.open(home=tmp_path).info()["events"] == events
+    assert (lab.directory / "state.sqlite").is_file()
 
 
 def test_names_are_unique_within_a_seed() -> None:
