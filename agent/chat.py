@@ -167,7 +167,6 @@ class Chat:
                 self._interrupted(question)
 
     async def _turn(self, question: str) -> None:
-        asked = self._questions()
         async for event in self.copilot.stream(question, case=self.case):
             self.case = event.get("case", self.case)
             if event["type"] == "result":
@@ -175,32 +174,15 @@ class Chat:
                 show_answer(self.out, event["answer"])
             elif (line := progress_line(event)) is not None:
                 self.progress.print(line, no_wrap=True, overflow="ellipsis")
-        if self._questions() == asked:
-            self._note_question(question)
-
-    def _questions(self) -> int:
-        if self.case is None:
-            return 0
-        with Case.open(self.copilot.home, self.case, write=False) as case:
-            return len(case.questions())
-
-    def _note_question(self, question: str, *, interrupted: bool = False) -> int:
-        """Keep a question in the case that brought no story: declined, explained, or interrupted.
-
-        Returns:
-            Rows of evidence that the case holds.
-        """
-        with Case.open(self.copilot.home, str(self.case), wait=2.0) as case:
-            case.add_question(question)
-            if interrupted:
-                case.add_traffic("interrupted", {"question": question})
-            return len(case.all_evidence())
 
     def _interrupted(self, question: str) -> None:
+        """Keep a question that was stopped before its answer, and say what of it is kept."""
         kept = ""
         if self.case is not None:
-            rows = self._note_question(question, interrupted=True)
-            kept = f"; {rows} rows of evidence are kept in case {self.case}"
+            with Case.open(self.copilot.home, self.case, wait=2.0) as case:
+                case.add_question(question)
+                case.add_traffic("interrupted", {"question": question})
+                kept = f"; {len(case.all_evidence())} rows of evidence are kept in case {self.case}"
         self.progress.print(text(f"interrupted{kept}", "yellow"))
 
     def _open(self) -> Case:

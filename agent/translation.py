@@ -110,7 +110,7 @@ class Translator:
 
     def _read_alert(self, scope: Scope, window: WindowRecord, now: datetime) -> _Reading:
         if not scope.alerts:
-            return _Reading(window, reason="no alert id was found in the request; copy it as the platform shows it")
+            return _Reading(window, reason=alerts.NO_ID)
         return _Reading(window, [alerts.lookup(scope.alerts[0], now)], confidence=1.0)
 
     def _read_search(self, question: str, scope: Scope, window: WindowRecord) -> _Reading:

@@ -12,6 +12,7 @@ from .state import Scope
 REACH = timedelta(days=45)
 """How far back alerts are kept and compared."""
 AROUND = timedelta(hours=12)
+NO_ID = "no alert id was found in the request; copy it as the platform shows it"
 
 
 def lookup(alert_id: str, now: datetime) -> Wanted:

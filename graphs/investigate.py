@@ -132,8 +132,7 @@ def _inventories_answered(deps: Deps) -> bool:
 
 async def _scope_of_alert(scope: Scope, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
     if not scope.alerts:
-        reason = "no alert id was found in the request; copy it as the platform shows it"
-        return scope, declined(reason)
+        return scope, declined(alerts.NO_ID)
     await ask([alerts.lookup(scope.alerts[0], deps.now)], deps)
     alert = alerts.find(scope.alerts[0], deps.workspace.happenings())
     if alert is None:

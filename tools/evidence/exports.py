@@ -39,8 +39,9 @@ def export(answer: Answer, format_name: str) -> str:
         case _ if format_name in _LATER:
             raise NotSupportedError(f"export format {format_name}")
         case _:
-            known = ", ".join(("md", "json", *_LATER))
-            raise UsageError(f"there is no export format {format_name!r}; the formats are {known}")
+            raise UsageError(
+                f"there is no export format {format_name!r}; the formats are md, json; {', '.join(_LATER)} come later"
+            )
 
 
 def to_json(answer: Answer) -> str:
