@@ -171,7 +171,6 @@ def situation(
     candidates: Sequence[Candidate],
     slots: Mapping[str, Sequence[str]],
     turn: int,
-    findings: Sequence[str] = (),
 ) -> list[BaseMessage]:
     """The messages of one turn: system prompt, and the situation as one JSON block."""
     content = {
@@ -188,7 +187,6 @@ def situation(
             }
             for candidate in candidates
         ],
-        "found": list(findings),
     }
     block = json.dumps(content, ensure_ascii=True)
     return [SystemMessage(prompts.load("investigate")), HumanMessage(f"```json\n{block}\n```")]
