@@ -56,12 +56,19 @@ class Lab:
         """Make a lab. Two processes may do it at once: the folder appears whole, and the first one stays.
 
         Raises:
-            UsageError: there is no such scenario, or the folder already holds something else.
+            UsageError: there is no such scenario, or the folder already holds something else, another lab too.
             StorageError: the folder cannot be written.
         """
         if scenario not in SCENARIOS:
             raise UsageError(f"there is no scenario {scenario!r}; the scenarios are {', '.join(SCENARIOS)}")
-        return cls._generate(Path(directory), scale=scale, seed=seed)
+        place = Path(directory)
+        lab = cls(place) if (place / TELEMETRY).is_file() else cls._generate(place, scale=scale, seed=seed)
+        wanted = {"scenario": scenario, "scale": scale, "seed": seed}
+        if wanted != {name: lab.meta.get(name) for name in wanted}:
+            raise UsageError(
+                f"{place} already holds another lab ({lab.meta['scenario']}, seed {lab.seed}); name another folder"
+            )
+        return lab
 
     @classmethod
     def _generate(cls, place: Path, *, scale: int = 1, seed: int = 0, anew: bool = False) -> Self:

@@ -363,6 +363,16 @@ def test_ids_and_clocks_differ_between_seeds() -> None:
     assert not set(built[0].values()) & set(built[1].values())
 
 
+def test_a_folder_keeps_the_lab_that_it_holds(lab: Lab) -> None:
+    assert lab.seed is not None
+    assert Lab.create(lab.directory, seed=lab.seed).clock == lab.clock
+    with pytest.raises(
+        UsageError, match=rf"already holds another lab \(kestrel, seed {lab.seed}\); name another folder"
+    ):
+        Lab.create(lab.directory, seed=lab.seed + 1)
+    assert Lab.open(lab.directory).seed == lab.seed
+
+
 def test_the_same_seed_gives_the_same_rows() -> None:
     def fingerprint() -> str:
         seen, meta = kestrel.build(3, 1)
