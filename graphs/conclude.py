@@ -305,8 +305,9 @@ def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
         told[0].text, told[0].evidence, names, limit=2
     )
     hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
-    also = f" {ruled} look-alikes were ruled out." if ruled else ""
-    return f"{lead}{len(told)} connected events on {hosts or 'no named host'}: {steps}.{also}"
+    also = f" {ruled} look-alike{'s were' if ruled > 1 else ' was'} ruled out." if ruled else ""
+    count = f"{len(told)} connected event{'s' if len(told) > 1 else ''}"
+    return f"{lead}{count} on {hosts or 'no named host'}: {steps}.{also}"
 
 
 def _unconnected(scope: Scope, deps: Deps) -> str:
