@@ -196,6 +196,26 @@ async def test_real_time_limits_are_refusals_and_others_are_waits(lab: Folder) -
                 assert [(await client.post(url, json=body)).status_code for _ in range(2)] == expected
 
 
+async def test_a_served_search_job_outlives_the_minutes_that_another_vendor_is_granted(lab: Folder) -> None:
+    body = {"query": 'ObjectType = "ip"', "fromDate": "2026-03-01T12:00:00Z", "toDate": "2026-03-02T12:00:00Z"}
+    async with serving(lab) as described:
+        falcon, sentinelone = described["vendors"]["falcon"], described["vendors"]["sentinelone"]
+        trusted = ssl.create_default_context(cafile=described["ca_file"])
+        async with httpx.AsyncClient(verify=trusted) as client:
+            key = {"client_id": falcon["client_id"], "client_secret": falcon["client_secret"]}
+            token = (await client.post(f"{falcon['base_url']}/oauth2/token", data=key)).json()["access_token"]
+            jobs = f"{falcon['base_url']}/humio/api/v1/repositories/search-all/queryjobs"
+            bearer = {"Authorization": f"Bearer {token}"}
+            job = (await client.post(jobs, json={"queryString": "*"}, headers=bearer)).json()["id"]
+            start = f"{sentinelone['base_url']}/web/api/v2.1/dv/init-query"
+            for _ in range(2):
+                started = await client.post(
+                    start, json=body, headers={"Authorization": f"ApiToken {sentinelone['api_token']}"}
+                )
+                assert started.status_code == 200
+            assert (await client.get(f"{jobs}/{job}", headers=bearer)).status_code == 200
+
+
 def test_a_port_that_is_taken_is_one_clear_sentence(lab: Folder) -> None:
     with running(lab) as described:
         port = int(described["vendors"]["falcon"]["base_url"].rpartition(":")[2])
