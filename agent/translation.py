@@ -71,12 +71,13 @@ class Translator:
         """
         question = require_question(text)
         reading = self._read(question, datetime.now(UTC) if now is None else read_moment(now))
-        made = [(wanted, item) for wanted in reading.wanted for item in translate(wanted.search, hunt=wanted.purpose)]
-        queries = [
-            query_json(wanted, item)
-            for wanted, item in made
-            if isinstance(item, Query) and (languages is None or item.language in languages)
+        spoken = frozenset(Language) if languages is None else frozenset(languages)
+        made = [
+            (wanted, item)
+            for wanted in reading.wanted
+            for item in translate(wanted.search, hunt=wanted.purpose, languages=spoken)
         ]
+        queries = [query_json(wanted, item) for wanted, item in made if isinstance(item, Query)]
         missing = {(item.platform.value, item.reason) for _, item in made if isinstance(item, Inapplicable)}
         absent = [{"platform": platform, "reason": reason} for platform, reason in sorted(missing)]
         return _result(question, reading, queries, absent)

@@ -24,6 +24,8 @@ class Language(StrEnum):
     CQL = "cql"
     S1QL = "s1ql"
     KQL = "kql"
+    POWERQUERY = "powerquery"
+    SPL = "spl"
     REST = "rest"
 
 

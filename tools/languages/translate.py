@@ -1,6 +1,6 @@
 """One search, every platform that carries its event class: checked queries, and reasons where there is none."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -35,8 +35,15 @@ def _language(language: Language) -> _Compiler:
     return cast(_Compiler, import_module(f".{language.value}", __package__))
 
 
+ALSO: Mapping[Language, tuple[Language, ...]] = {}
+"""Languages that read the same events as a view's own, which is the one that is sent."""
+
+
 def translate(
-    search: Search, platforms: Iterable[Platform] | None = None, hunt: str | None = None
+    search: Search,
+    platforms: Iterable[Platform] | None = None,
+    hunt: str | None = None,
+    languages: Collection[Language] | None = None,
 ) -> list[Query | Inapplicable]:
     """Write a search in the language of each view of its event class.
 
@@ -44,6 +51,7 @@ def translate(
         search: The typed question.
         platforms: Only these; all when None.
         hunt: `hunt.id` or `hunt.id#search` that asked.
+        languages: Only these, `ALSO` included; each view's own when None.
 
     Returns:
         One checked query for each view that applies, and a reason for each view or platform that does not.
@@ -53,25 +61,30 @@ def translate(
     """
     wanted = frozenset(Platform) if platforms is None else frozenset(platforms)
     views = views_for(search.event_class, wanted)
-    found: list[Query | Inapplicable] = [_for_view(search, view, hunt) for view in views]
+    found: list[Query | Inapplicable] = [
+        _for_view(search, view, language, hunt)
+        for view in views
+        for language in ((view.language,) if languages is None else (view.language, *ALSO.get(view.language, ())))
+        if languages is None or language in languages
+    ]
     for platform in sorted(wanted - {view.platform for view in views} & {view.platform for view in all_views()}):
         found.append(Inapplicable(platform, None, f"{platform} carries no {search.event_class}"))
     return found
 
 
-def _for_view(search: Search, view: View, hunt: str | None) -> Query | Inapplicable:
+def _for_view(search: Search, view: View, language: Language, hunt: str | None) -> Query | Inapplicable:
     try:
         carried(search, view)
-        compiled = _language(view.language).compile_search(search, view)
+        compiled = _language(language).compile_search(search, view)
     except (NotCarriedError, UnsafeValueError) as error:
         return Inapplicable(view.platform, view.id, str(error))
-    checked = check_query(view.language, compiled.text, view.collection)
+    checked = check_query(language, compiled.text, view.collection)
     if not checked.sendable:
         problems = "; ".join(item.message for item in checked.diagnostics)
-        raise QueryError(f"the {view.language} query written for {view.id} fails its own check: {problems}")
+        raise QueryError(f"the {language} query written for {view.id} fails its own check: {problems}")
     return Query(
         platform=view.platform,
-        language=view.language,
+        language=language,
         collection=view.collection,
         text=compiled.text,
         window=search.window,
