@@ -352,7 +352,7 @@ def translate(
 ) -> None:
     """Show one question in every language, side by side; sends nothing."""
     from tracehound.agent.checking import read_language
-    from tracehound.agent.rendering import show_translation
+    from tracehound.agent.query_rendering import show_translation
     from tracehound.agent.translation import Translator
 
     languages = frozenset(map(read_language, language)) if language else None
@@ -380,7 +380,7 @@ def check(
 ) -> None:
     """Validate one query: grammar, schema, types, policy."""
     from tracehound.agent.checking import Checker, read_language
-    from tracehound.agent.rendering import show_check
+    from tracehound.agent.query_rendering import show_check
     from tracehound.evals.lab.runnable import unsupported
 
     checker = Checker(read_language(language), schema, functions)

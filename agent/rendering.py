@@ -274,49 +274,6 @@ def query_line(query: QueryRecord) -> Text:
     return text(f"{query.id} {query.platform} {query.language} → {state}: {' '.join(query.text.split())}", "dim")
 
 
-def show_check(console: Console, query: str, result: dict[str, Any]) -> None:
-    """A verdict with carets under the text, as a compiler shows it."""
-    verdict = "ok" if result["ok"] else "not ok"
-    policy = "read-only" if result["read_only"] else "NOT read-only"
-    console.print(text(f"{result['language']}: {verdict}, {policy}", "bold green" if result["ok"] else "bold red"))
-    for item in result["diagnostics"]:
-        number, column, line = _position(query, item["start"])
-        width = max(1, min(item["end"] - item["start"], len(line) - column))
-        console.print(text(f"{item['severity']}[{item['code']}]: {item['message']}", "bold"))
-        console.print(text(f"  {number:>4} | {line}"))
-        console.print(text(f"       | {' ' * column}{'^' * width}", "red"))
-        if item.get("hint"):
-            console.print(text(f"       = {item['hint']}", "cyan"))
-
-
-def _position(query: str, offset: int) -> tuple[int, int, str]:
-    before = query[:offset]
-    number = before.count("\n")
-    lines = query.split("\n")
-    line = lines[number] if number < len(lines) else ""
-    return number + 1, offset - (before.rfind("\n") + 1), line
-
-
-def show_translation(console: Console, result: Mapping[str, Any]) -> None:
-    """One question in every language, side by side, and what a platform cannot answer."""
-    if result["window"]:
-        console.print(text("window {start} to {end} ({phrase})".format(**result["window"]), "dim"))
-    for query in result["queries"]:
-        mark = "ok" if query["check"]["ok"] else "NOT OK"
-        console.print(
-            text(f"\n{query['platform']} · {query['language']} · {query['collection']} · {mark}".strip(), "bold")
-        )
-        console.print(Text(safe(query["text"], single_line=False)), soft_wrap=True)
-        for sentence in query["cannot_express"]:
-            console.print(text(f"  cannot express: {sentence}", "yellow"))
-    for item in result["not_applicable"]:
-        console.print(text(f"{item['platform']}: {item['reason']}", "dim"))
-    if result["declined"]:
-        console.print(text(result["declined"]["reason"], "bold yellow"))
-        if result["declined"]["nearest"]:
-            console.print(text("Nearest hunts: " + ", ".join(result["declined"]["nearest"])))
-
-
 def records(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """The named columns of objects as a table."""
     return listing([[_plain(row.get(name)) for name in columns] for row in rows], columns)
