@@ -243,6 +243,7 @@ class Union(Operator):
     kind: str
     with_source: str | None
     tables: tuple[Expr, ...]
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,22 +256,29 @@ class Expand(Node):
 
 @dataclass(frozen=True, slots=True)
 class MvExpand(Operator):
-    """`mv-expand`; with `subquery` it is `mv-apply`."""
+    """`mv-expand`; with `subquery` it is `mv-apply`. `bags` is `array` where a bag expands to pairs."""
 
     items: tuple[Expand, ...]
     item_index: str | None = None
     limit: Expr | None = None
     subquery: tuple[Operator, ...] | None = None
+    bags: str = "bag"
 
 
 @dataclass(frozen=True, slots=True)
 class MakeSeries(Operator):
-    """`make-series aggregates on axis from low to high step width by groups`; the defaults of gaps are left out."""
+    """`make-series aggregates on axis from low to high step width by groups`.
+
+    `words` says what each bound is (`from`, `to`, `step`, or `in` before a range); `defaults` has an entry for each
+    aggregate, None where it is left out.
+    """
 
     aggregates: tuple[Expr, ...]
     axis: Expr
     bounds: tuple[Expr, ...]
     by: tuple[Expr, ...]
+    words: tuple[str, ...] = ()
+    defaults: tuple[Expr | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +293,11 @@ class Parse(Operator):
 
 @dataclass(frozen=True, slots=True)
 class ParseKv(Operator):
-    """`parse-kv`."""
+    """`parse-kv`, with its properties (`pair_delimiter`, `kv_delimiter`, `quote`, ...)."""
 
     source: Expr
     columns: tuple[ColumnDef, ...]
+    properties: tuple[tuple[str, Expr], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +318,12 @@ class Top(Operator):
 
 @dataclass(frozen=True, slots=True)
 class TopNestedPart(Node):
-    """One level of `top-nested`."""
+    """One level of `top-nested`: how many, of which key, by which aggregate; `others` names what is left."""
 
     key: Expr
     aggregate: Expr
+    count: Expr | None = None
+    others: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,15 +416,17 @@ class Search(Operator):
 
     tables: tuple[Expr, ...]
     predicate: Expr
+    case_sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Find(Operator):
-    """`find in (tables) where predicate project columns`."""
+    """`find in (tables) where predicate project columns`; `with_source` names the column of the table's name."""
 
     tables: tuple[Expr, ...]
     predicate: Expr
     columns: tuple[Expr, ...]
+    with_source: str = "source_"
 
 
 @dataclass(frozen=True, slots=True)

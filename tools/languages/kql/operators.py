@@ -1,6 +1,6 @@
 """Tabular operators: one method an operator, found by its word."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from ..syntax import did_you_mean
@@ -166,17 +166,17 @@ class OperatorParser(ExpressionParser):
 
     def _top_nested_part(self) -> ast.TopNestedPart:
         start = self._token.start
-        if not self._is("of"):
-            self._expression()
+        count = None if self._is("of") else self._expression()
         self._expect("of", "after top-nested")
         key = self._named()
+        others: ast.Expr | None = None
         if self._accept("with"):
             self._expect("others")
             self._expect("=")
-            self._expression()
+            others = self._expression()
         self._expect("by")
         aggregate = self._ordered()
-        return ast.TopNestedPart(start, self._last_end(), key, aggregate)
+        return ast.TopNestedPart(start, self._last_end(), key, aggregate, count, others)
 
     def _top_hitters(self, token: Token) -> ast.Operator:
         count = self._expression()
@@ -217,7 +217,8 @@ class OperatorParser(ExpressionParser):
         parameters = self._parameters()
         tables = self._comma_list(self._table)
         source = parameters.get("withsource", parameters.get("with_source"))
-        return ast.Union(token.start, self._last_end(), parameters.get("kind", "outer"), source, tables)
+        fuzzy = parameters.get("isfuzzy", "false").lower() == "true"
+        return ast.Union(token.start, self._last_end(), parameters.get("kind", "outer"), source, tables, fuzzy)
 
     def _table(self) -> ast.Expr:
         """One table of a union: a name, a pattern, a call or a bracketed pipeline."""
@@ -278,8 +279,8 @@ class OperatorParser(ExpressionParser):
         parameters = self._parameters()
         items = self._comma_list(self._expand)
         limit = self._expression() if self._accept("limit") else None
-        index = parameters.get("with_itemindex")
-        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, limit)
+        index, bags = parameters.get("with_itemindex"), _bags(parameters)
+        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, limit, bags=bags)
 
     def _expand(self) -> ast.Expr:
         value = self._named()
@@ -299,28 +300,35 @@ class OperatorParser(ExpressionParser):
         self._expect("(")
         body = self._operators()
         self._expect(")", "to close the subquery")
-        index = parameters.get("with_itemindex")
-        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, limit, body)
+        index, bags = parameters.get("with_itemindex"), _bags(parameters)
+        return ast.MvExpand(token.start, self._last_end(), _expands(items), index, limit, body, bags)
 
     def _make_series(self, token: Token) -> ast.Operator:
         self._parameters()
-        aggregates = self._comma_list(self._series)
+        series = [self._series()]
+        while self._accept(","):
+            series.append(self._series())
         self._expect("on", "before the axis of make-series")
         axis = self._axis()
         bounds: list[ast.Node] = []
+        words: list[str] = []
         if self._accept("in"):
             if not self._is("range"):
                 self._fail("expected range after in")
             bounds.append(self._primary())
+            words.append("in")
         else:
             for word in ("from", "to", "step"):
                 if word == "step":
                     self._expect("step", "in make-series")
-                    bounds.append(self._expression())
-                elif self._accept(word):
-                    bounds.append(self._expression())
+                elif not self._accept(word):
+                    continue
+                bounds.append(self._expression())
+                words.append(word)
         by = self._comma_list(self._named) if self._accept("by") else ()
-        return ast.MakeSeries(token.start, self._last_end(), aggregates, axis, tuple(bounds), by)
+        aggregates, defaults = tuple(value for value, _ in series), tuple(default for _, default in series)
+        end = self._last_end()
+        return ast.MakeSeries(token.start, end, aggregates, axis, tuple(bounds), by, tuple(words), defaults)
 
     def _axis(self) -> ast.Expr:
         """A column or a call, never an `in`: that word starts the bounds."""
@@ -332,12 +340,12 @@ class OperatorParser(ExpressionParser):
         value = self._operand()
         return ast.Named(start, value.end, (name,), value)
 
-    def _series(self) -> ast.Expr:
+    def _series(self) -> tuple[ast.Expr, ast.Expr | None]:
         value = self._named()
-        if self._accept("default"):
-            self._expect("=")
-            self._expression()
-        return value
+        if not self._accept("default"):
+            return value, None
+        self._expect("=")
+        return value, self._expression()
 
     def _parse(self, token: Token) -> ast.Operator:
         parameters = tuple(self._parameters().items())
@@ -360,8 +368,8 @@ class OperatorParser(ExpressionParser):
         source = self._expression()
         self._expect("as", "after the text to parse")
         columns = self._column_defs()
-        self._properties()
-        return ast.ParseKv(token.start, self._last_end(), source, columns)
+        properties = self._properties()
+        return ast.ParseKv(token.start, self._last_end(), source, columns, properties)
 
     # Plugins, functions and the rest
 
@@ -393,21 +401,23 @@ class OperatorParser(ExpressionParser):
         self._properties()
         return ast.Render(token.start, self._last_end(), chart.text)
 
-    def _properties(self) -> None:
+    def _properties(self) -> tuple[tuple[str, ast.Expr], ...]:
         """`with (name = value, ...)`, where it is there."""
+        found: list[tuple[str, ast.Expr]] = []
         if not self._accept("with"):
-            return
+            return ()
         self._expect("(", "after with")
         while not self._is(")"):
-            self._name()
+            name = self._name()
             self._expect("=")
-            self._expression()
+            found.append((name, self._expression()))
             if not self._accept(","):
                 break
             while self._token.kind == "name" and self._peek().text in (",", ")"):  # more columns of ycolumns
                 self._advance()
                 self._accept(",")
         self._expect(")")
+        return tuple(found)
 
     def _getschema(self, token: Token) -> ast.Operator:
         return ast.GetSchema(token.start, token.end)
@@ -422,13 +432,13 @@ class OperatorParser(ExpressionParser):
         return ast.Consume(token.start, token.end)
 
     def _search(self, token: Token) -> ast.Operator:
-        self._parameters()
+        exact = self._parameters().get("kind") == "case_sensitive"
         tables = self._in_tables()
         predicate = self._predicate()
-        return ast.Search(token.start, predicate.end, tables, predicate)
+        return ast.Search(token.start, predicate.end, tables, predicate, exact)
 
     def _find(self, token: Token) -> ast.Operator:
-        self._parameters()
+        source = self._parameters().get("withsource", "source_")
         tables = self._in_tables()
         self._accept("where")
         predicate = self._predicate()
@@ -437,7 +447,7 @@ class OperatorParser(ExpressionParser):
             columns = self._comma_list(self._find_column)
         elif self._token.text in ("project-smart", "project-away"):
             self._advance()
-        return ast.Find(token.start, self._last_end(), tables, predicate, columns)
+        return ast.Find(token.start, self._last_end(), tables, predicate, columns, source)
 
     def _find_column(self) -> ast.Expr:
         column = self._expression()
@@ -617,3 +627,7 @@ class OperatorParser(ExpressionParser):
 
 def _expands(items: tuple[ast.Node, ...]) -> tuple[ast.Expand, ...]:
     return tuple(item for item in items if isinstance(item, ast.Expand))
+
+
+def _bags(parameters: Mapping[str, str]) -> str:
+    return parameters.get("bagexpansion", parameters.get("kind", "bag"))
