@@ -16,6 +16,9 @@ from .sql import Clause, QueryRejectedError, joined, like_wildcards, moment, nai
 MOST_PROPERTIES = 20
 _NOTHING = Clause("FALSE")
 _RANGES = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
+_WORDS = frozenset({Operator.MATCH, Operator.NOT_MATCH})
+_LISTED = frozenset({"cve.id", "vulnerability_id"})
+"""Spotlight compares these with lists only."""
 _TIME = re.compile(r"(timestamp|_seen|last_login|\.created|\.start|\.end|scan_time|published_date|agent_local_time)$")
 _SAME = {"local_ip.raw": "local_ip"}
 _ARRAYS = frozenset(
@@ -98,16 +101,17 @@ class _Translation:
         self._refuse_what_the_endpoint_refuses(term)
         if name not in self._columns:
             return _NOTHING
+        if self._collection == "vulnerabilities" and name in _LISTED and not term.is_list:
+            return _NOTHING
         column, kind = quoted(name), self._kind(name)
         if term.operator in (Operator.NE, Operator.NOT_MATCH):
             return _not(joined([self._one(column, kind, term, value) for value in term.values], "OR"))
         return joined([self._one(column, kind, term, value) for value in term.values], "OR")
 
     def _refuse_what_the_endpoint_refuses(self, term: Term) -> None:
-        matching = (Operator.MATCH, Operator.NOT_MATCH)
         if self._collection == "hosts" and term.operator is Operator.NOT_MATCH:
             raise QueryRejectedError("invalid filter: !~ is not supported on hosts")
-        if self._collection == "vulnerabilities" and term.operator in (*matching, Operator.WILDCARD):
+        if self._collection == "vulnerabilities" and term.operator in (*_WORDS, Operator.WILDCARD):
             raise QueryRejectedError(f"invalid filter: {term.operator} is not supported on vulnerabilities")
 
     def _kind(self, name: str) -> str:
@@ -125,13 +129,15 @@ class _Translation:
             return Clause(f"{column} IS NULL")
         if term.operator in _RANGES:
             return self._range(column, kind, term, value)
+        if kind in ("array", "timestamp") and term.operator in _WORDS:
+            return _NOTHING
         if kind == "array":
-            return self._member(column, value.text)
+            return _NOTHING if term.operator is Operator.WILDCARD else self._member(column, value.text)
         if value.text == "":
             return Clause(f"coalesce(CAST({column} AS VARCHAR), '') = ''")
-        if value.text == "*" and self._collection != "vulnerabilities":
+        if value.text == "*" and self._knows_lone_star(term):
             return Clause(f"coalesce(CAST({column} AS VARCHAR), '') <> ''")
-        if term.operator in (Operator.MATCH, Operator.NOT_MATCH):
+        if term.operator in _WORDS:
             return _text_match(column, value.text)
         if kind == "timestamp":
             return self._range(column, kind, term, value, "=") if "*" not in value.text else _NOTHING
@@ -156,10 +162,20 @@ class _Translation:
         """Elsewhere the asterisk is an ordinary character, and nothing matches."""
         if term.operator is Operator.WILDCARD:
             return True
+        if term.is_list:
+            return False
         if self._collection == "alerts":
-            return not term.is_list
+            return True
         inner = text.removeprefix("*") if text.startswith("*") else text.removesuffix("*")
-        return self._collection == "hosts" and "*" not in inner and term.property not in ("local_ip", "tags")
+        if self._collection != "hosts" or term.property in ("local_ip", "tags"):
+            return False
+        return text != "*" and "*" not in inner
+
+    def _knows_lone_star(self, term: Term) -> bool:
+        """Whether `'*'` means any value: for hosts only behind `!`, for vulnerabilities never."""
+        return self._collection != "vulnerabilities" and (
+            self._collection != "hosts" or term.operator is not Operator.EQ
+        )
 
     def _range(self, column: str, kind: str, term: Term, value: Value, sign: str | None = None) -> Clause:
         sign = sign or str(term.operator)

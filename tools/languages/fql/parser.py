@@ -1,23 +1,27 @@
-"""Text to FQL and back. The grammar is LANGUAGES 3.2; `+` binds tighter than `,`."""
+"""Text to FQL and back. The grammar is LANGUAGES 3.2; `+` binds tighter than `,`.
+
+A whole condition is read by one pattern, which keeps checking fast; `mistakes` is asked only about what does not fit.
+"""
 
 import re
 from dataclasses import replace
 
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, tokenize
+from ..syntax import MAX_DEPTH, QuerySyntaxError
+from . import mistakes
 from .ast import And, Node, Not, Operator, Or, Term, Value, ValueKind
 
-_TOKENS = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-      | (?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*)
-      | (?P<number>-?\d+(?:\.\d+)?(?![\w.]))
-      | (?P<operator>!~|>=|<=|[!~><*])
-      | (?P<sign>[+,:()\[\]])
-    """,
-    re.VERBOSE | re.DOTALL,
+_SCALAR = r"""
+    (?P<string>'[^'\\]*(?:\\.[^'\\]*)*' | "[^"\\]*(?:\\.[^"\\]*)*")
+  | (?P<bare>-?[0-9]+(?:\.[0-9]+)?(?![\w.*-]) | (?:true|false|null)(?![\w.*-]))
+"""
+_FLAGS = re.VERBOSE | re.DOTALL | re.ASCII
+_CONDITION = re.compile(
+    rf"""\s*(?P<name>[A-Za-z_]\w*(?:\.\w+)*)\s*:\s*(?P<operator>!~|>=|<=|[!~><*])?\s*(?:{_SCALAR}|(?P<opening>\[))""",
+    _FLAGS,
 )
+_ITEM = re.compile(rf"\s*(?:{_SCALAR})\s*(?P<sign>[,\]])", _FLAGS)
+_SPACE = re.compile(r"\s*", re.ASCII)
 _ESCAPE = re.compile(r"""\\(['"\\])""")
-_WORDS = {"and": "write + for and", "or": "write , for or, in brackets", "not": "write ! before the value"}
 _BARE = {"true": ValueKind.BOOLEAN, "false": ValueKind.BOOLEAN, "null": ValueKind.NULL}
 
 
@@ -27,10 +31,7 @@ def parse(text: str) -> Node:
     Raises:
         QuerySyntaxError: with the place and, where known, what to write instead.
     """
-    parser = _Parser(_tokens(text))
-    node = parser.any_of(0)
-    parser.finish()
-    return node
+    return _Parser(text).whole()
 
 
 def to_text(node: Node) -> str:
@@ -50,7 +51,7 @@ def to_text(node: Node) -> str:
 
 
 def _list(term: Term) -> str:
-    return "[" + ",".join(_literal(value) for value in term.values) + "]"
+    return "[" + ",".join(map(_literal, term.values)) + "]"
 
 
 def _literal(value: Value) -> str:
@@ -59,34 +60,25 @@ def _literal(value: Value) -> str:
     return "'" + value.text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _tokens(text: str) -> list[Token]:
-    try:
-        return tokenize(text, _TOKENS)
-    except QuerySyntaxError as error:
-        if text[error.start : error.start + 1] == "%":
-            raise QuerySyntaxError(
-                error.message, error.start, error.end, "write the filter itself; encoding it is the client's work"
-            ) from error
-        raise
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
 
+    def whole(self) -> Node:
+        node = self._any_of(0)
+        if self._sign():
+            raise mistakes.behind_condition(self._text, self._at)
+        return node
 
-class _Parser(TokenStream):
-    def _is(self, text: str) -> bool:
-        return self._next.text == text and self._next.kind in ("sign", "operator")
+    def _sign(self) -> str:
+        """The character behind any space, which is passed; empty at the end."""
+        self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # matches nothing, too
+        return self._text[self._at : self._at + 1]
 
-    def finish(self) -> None:
-        token = self._next
-        if token.kind == "end":
-            return
-        hint = _WORDS.get(token.text.lower())
-        if token.kind == "name" and hint is None:
-            hint = "join conditions with + (and) or , (or)"
-        raise QuerySyntaxError(f"{token.text!r} does not belong here", token.start, token.end, hint)
-
-    def any_of(self, depth: int) -> Node:
+    def _any_of(self, depth: int) -> Node:
         parts = [self._all_of(depth)]
-        while self._is(","):
-            self._take()
+        while self._sign() == ",":
+            self._at += 1
             parts.append(self._all_of(depth))
         if len(parts) == 1:
             return parts[0]
@@ -94,76 +86,59 @@ class _Parser(TokenStream):
 
     def _all_of(self, depth: int) -> Node:
         parts = [self._unary(depth)]
-        while self._is("+"):
-            self._take()
+        while self._sign() == "+":
+            self._at += 1
             parts.append(self._unary(depth))
         if len(parts) == 1:
             return parts[0]
         return And(tuple(parts), bracketed=False, start=parts[0].start, end=parts[-1].end)
 
     def _unary(self, depth: int) -> Node:
+        sign, start = self._sign(), self._at
         if depth > MAX_DEPTH:
-            token = self._next
-            raise QuerySyntaxError("brackets are nested too deeply", token.start, token.end, code="too_complex")
-        if self._is("!"):
-            bang = self._take()
+            raise QuerySyntaxError("brackets are nested too deeply", start, start + 1, code="too_complex")
+        if sign == "!":
+            self._at += 1
             part = self._unary(depth + 1)
-            return Not(part, start=bang.start, end=part.end)
-        if self._is("("):
-            opening = self._take()
-            inner = self.any_of(depth + 1)
-            if not self._is(")"):
-                raise QuerySyntaxError("this bracket is not closed", opening.start, opening.end, "add )")
-            closing = self._take()
-            if isinstance(inner, And | Or):
-                return replace(inner, bracketed=True, start=opening.start, end=closing.end)
-            return inner
+            return Not(part, start=start, end=part.end)
+        if sign == "(":
+            self._at += 1
+            inner = self._any_of(depth + 1)
+            closing = self._sign()
+            if not closing:
+                raise QuerySyntaxError("this bracket is not closed", start, start + 1, "add )")
+            if closing != ")":
+                raise mistakes.behind_condition(self._text, self._at)
+            self._at += 1
+            return replace(inner, bracketed=True, start=start, end=self._at) if isinstance(inner, And | Or) else inner
         return self._term()
 
     def _term(self) -> Term:
-        name = self._take()
-        if name.kind != "name":
-            raise QuerySyntaxError("a property name is expected here", name.start, max(name.end, name.start + 1))
-        if not self._is(":"):
-            hint = _WORDS.get(name.text.lower()) or "write property:'value'"
-            raise QuerySyntaxError(f"{name.text} is not followed by a colon", name.start, name.end, hint)
-        self._take()
-        operator = Operator.EQ
-        if self._next.kind == "operator":
-            operator = self._operator(self._take())
-        if self._is("["):
-            opening = self._take()
-            values = [self._value()]
-            while self._is(","):
-                self._take()
-                values.append(self._value())
-            if not self._is("]"):
-                raise QuerySyntaxError("this list is not closed", opening.start, opening.end, "add ]")
-            end = self._take().end
-            return Term(name.text.lower(), operator, tuple(values), True, name.start, end)
-        value = self._value()
-        return Term(name.text.lower(), operator, (value,), False, name.start, value.end)
+        found = _CONDITION.match(self._text, self._at)
+        if found is None:
+            raise mistakes.in_condition(self._text, self._at)
+        self._at = found.end()
+        one = found["opening"] is None
+        values = (_value(found),) if one else self._items(found.end() - 1)
+        operator = Operator(found["operator"] or "")
+        return Term(found["name"].lower(), operator, values, not one, found.start("name"), self._at)
 
-    def _operator(self, token: Token) -> Operator:
-        following = self._next
-        if following.kind == "operator":
-            pair = token.text + following.text
-            raise QuerySyntaxError(
-                f"{pair} is not an operator",
-                token.start,
-                following.end,
-                "a negated pattern is written !'*text*'" if pair == "!*" else None,
-            )
-        return Operator(token.text)
+    def _items(self, opening: int) -> tuple[Value, ...]:
+        values: list[Value] = []
+        while True:
+            found = _ITEM.match(self._text, self._at)
+            if found is None:
+                raise mistakes.in_list(self._text, opening, self._at)
+            values.append(_value(found))
+            self._at = found.end()
+            if found["sign"] == "]":
+                return tuple(values)
 
-    def _value(self) -> Value:
-        token = self._take()
-        if token.kind == "string":
-            return Value(ValueKind.STRING, _ESCAPE.sub(r"\1", token.text[1:-1]), token.start, token.end)
-        if token.kind == "number":
-            return Value(ValueKind.NUMBER, token.text, token.start, token.end)
-        if token.kind == "name" and token.text in _BARE:
-            return Value(_BARE[token.text], token.text, token.start, token.end)
-        if token.kind == "name":
-            raise QuerySyntaxError("text is written in single quotes", token.start, token.end, f"write '{token.text}'")
-        raise QuerySyntaxError("a value is expected here", token.start, max(token.end, token.start + 1))
+
+def _value(found: re.Match[str]) -> Value:
+    string = found["string"]
+    if string is None:
+        bare = found["bare"]
+        return Value(_BARE.get(bare, ValueKind.NUMBER), bare, *found.span("bare"))
+    text = string[1:-1]
+    return Value(ValueKind.STRING, _ESCAPE.sub(r"\1", text) if "\\" in text else text, *found.span("string"))

@@ -1,14 +1,39 @@
 """The properties that each Falcon endpoint filters on, and what the endpoint is known to do with them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+
+from ..syntax import did_you_mean
 
 COLLECTIONS = ("alerts", "hosts", "vulnerabilities", "cases", "iocs", "intel")
 MAX_TERMS = 20
 """Properties in one statement."""
+
+_AGENT = ("device_id", "device.device_id", "aid", "agent_id")
+SAME_THING: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys((*_AGENT, "agent.id", "sensor_id", "aids"), _AGENT),
+    "detection_id": ("composite_id",),
+    "first_behavior": ("created_timestamp",),
+    "last_behavior": ("timestamp",),
+    "max_severity": ("severity",),
+    "max_severity_displayname": ("severity_name",),
+    "max_confidence": ("confidence",),
+    "ioc_value": ("ioc_values",),
+    "command_line": ("cmdline", "command_lines"),
+    "commandline": ("cmdline", "command_lines"),
+    "username": ("user_name", "usernames"),
+    "host": ("hostname", "device.hostname", "hostnames"),
+    "computer_name": ("hostname", "device.hostname", "hostnames"),
+    "ip": ("local_ip", "device.local_ip", "ips"),
+    "os": ("platform_name", "device.platform_name", "host_info.platform_name"),
+    "cve": ("cve.id",),
+    "indicator": ("value",),
+    "value": ("indicator",),
+}
+"""Properties that one endpoint, or the detections API of old, calls otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +46,8 @@ class Property:
     """Every value there is; empty when it is open."""
     range: bool = False
     """Whether `>`, `>=`, `<` and `<=` are allowed."""
+    usual: tuple[str, ...] = ()
+    """Values as the endpoint spells them, where others may exist."""
 
     @property
     def letters(self) -> str | None:
@@ -44,11 +71,25 @@ def tables() -> Mapping[str, Mapping[str, Property]]:
     content = json.loads(files("tracehound.tools.languages.fql").joinpath("fields.json").read_text(encoding="utf-8"))
     return {
         collection: {
-            name: Property(name, entry["type"], tuple(entry.get("values", ())), entry.get("range", False))
+            name: Property(
+                name,
+                entry["type"],
+                tuple(entry.get("values", ())),
+                entry.get("range", False),
+                tuple(entry.get("usual", ())),
+            )
             for name, entry in properties.items()
         }
         for collection, properties in content.items()
     }
+
+
+@lru_cache(maxsize=4096)
+def guess(name: str, collection: str | None = None) -> str | None:
+    """A hint that names what was meant by an unknown property, in one collection or in all."""
+    table = tables()[collection] if collection else every_property()
+    meant = next((other for other in SAME_THING.get(name, ()) if other in table), None)
+    return f"did you mean {meant}?" if meant else did_you_mean(name, table)
 
 
 @cache
@@ -68,6 +109,7 @@ def lookup(collection: str, name: str) -> Property | None:
     return Property(name, "string") if whole is not None else None
 
 
+@lru_cache(maxsize=4096)
 def known_in(name: str) -> tuple[str, ...]:
     """The collections that have a property of this name."""
     return tuple(collection for collection in COLLECTIONS if lookup(collection, name) is not None)
