@@ -29,18 +29,34 @@ def compile_search(search: Search, view: View) -> Compiled:
         NotCarriedError: no row of the view can match, or the query would hold too many ORs.
         UnsafeValueError: a value cannot be encoded.
     """
-    narrowed = condition_nodes(search, view, builder := _S1ql(compact=False))
-    if sum(map(ors, narrowed.nodes)) > MAX_ORS:
-        narrowed = condition_nodes(search, view, builder := _S1ql(compact=True))
-    count = sum(map(ors, narrowed.nodes))
-    if count > 2 * MAX_ORS:
+    node, missing = condition_of(search, view)
+    if ors(node) > MAX_ORS:
+        node, missing = condition_of(search, view, compact=True)
+    if ors(node) > 2 * MAX_ORS:
         raise NotCarriedError(
-            f"the query for {view.id} would hold {count} ORs, and Deep Visibility takes about {MAX_ORS}"
+            f"the query for {view.id} would hold {ors(node)} ORs, and Deep Visibility takes about {MAX_ORS}"
         )
-    notes = list(narrowed.cannot_express)
+    notes = list(missing)
     if search.aggregation is not None:
         notes.append("S1QL 1.0 lists and does not count; the events are counted afterwards")
-    return Compiled(to_text(builder.all_of(narrowed.nodes)), tuple(notes))
+    return Compiled(to_text(node), tuple(notes))
+
+
+def condition_of(search: Search, view: View, *, compact: bool = False) -> tuple[Node, tuple[str, ...]]:
+    """The condition of a search as a tree, whatever its size, and sentences on what it leaves out.
+
+    Args:
+        search: The typed question.
+        view: Where its events lie.
+        compact: Write alternatives as one regular expression instead of ORs.
+
+    Raises:
+        NotCarriedError: no row of the view can match.
+        UnsafeValueError: a value cannot be encoded.
+    """
+    builder = _S1ql(compact=compact)
+    narrowed = condition_nodes(search, view, builder)
+    return builder.all_of(narrowed.nodes), narrowed.cannot_express
 
 
 class _S1ql(Builder[Node]):
