@@ -514,9 +514,19 @@ def hunts_check(paths: Paths) -> None:
 
 
 @hunts_app.command("import")
-def hunts_import(paths: Annotated[list[Path], typer.Argument(metavar="SIGMA.yml ...")]) -> None:
-    """Turn Sigma rules into hunts."""
-    raise NotSupportedError("importing Sigma rules")
+def hunts_import(
+    paths: Annotated[list[Path], typer.Argument(metavar="SIGMA.yml ...", help="Rule files, and folders of them.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write the hunts there.")] = None,
+) -> None:
+    """Turn Sigma rules into hunts: a line for each rule, imported or why not."""
+    from tracehound.agent.sigma_import import import_rules
+
+    done = import_rules(paths, _settings(), out)
+    for line in done.lines:
+        typer.echo(line)
+    note = "" if done.active else "; set TRACEHOUND_CONTENT to it to use them"
+    typer.echo(f"{done.imported} imported into {done.folder}, {done.refused} not{note}", err=True)
+    raise SystemExit(1 if done.broken or not done.imported else 0)
 
 
 def _shelf() -> "RunbookShelf":

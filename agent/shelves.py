@@ -15,9 +15,18 @@ def content_folder(settings: Settings) -> Path | None:
     return Path(content).expanduser() if content else None
 
 
+def hunts_folder(settings: Settings) -> Path:
+    """Where imported hunts are written: the SOC's content folder, else `content/hunts` of the home folder."""
+    content = content_folder(settings)
+    if content is None:
+        return settings.home / "content" / "hunts"
+    return content / "hunts" if (content / "hunts").is_dir() else content
+
+
 def open_library(settings: Settings) -> HuntLibrary:
     """Built-in hunts and the SOC's own."""
-    return HuntLibrary.load(content_folder(settings))
+    folder = hunts_folder(settings)
+    return HuntLibrary.load(folder if folder.is_dir() or content_folder(settings) is not None else None)
 
 
 def open_runbooks(settings: Settings) -> RunbookShelf:

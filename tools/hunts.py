@@ -109,6 +109,8 @@ class Hunt(_Frozen):
     blind: tuple[str, ...] = ()
     benign: tuple[str, ...] = ()
     runbooks: tuple[str, ...] = ()
+    attribution: str = ""
+    """Whose work it is and under which licence, where it came from elsewhere (`hunts import`)."""
     source: str = ""
     """File it came from."""
 

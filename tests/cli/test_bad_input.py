@@ -265,7 +265,6 @@ def test_no_lab_where_one_is_named(run: Run, tmp_path: Path) -> None:
         (("check", "kql", "x", "--schema", "missing.json"), "missing.json"),
         (("hunts", "show", "nothing.like-it"), "no hunt"),
         (("hunts", "run", "execution.powershell", "--set", "host"), "NAME=VALUE"),
-        (("hunts", "import", "rule.yml"), "not supported yet"),
         (("case", "replay", "c-1"), "not supported yet"),
         (("case", "handoff", "c-1"), "not supported yet"),
         (("case", "show", "c-1"), "no case"),

@@ -25,7 +25,7 @@ MANUAL = {
     "hunts search": "",
     "hunts run": "set",
     "hunts check": "",
-    "hunts import": "",
+    "hunts import": "out",
     "runbooks list": "",
     "runbooks show": "",
     "runbooks search": "",

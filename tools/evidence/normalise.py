@@ -255,6 +255,9 @@ def _read(compiled: _Compiled, query: Query, row: Mapping[str, Any], evidence_id
         found = column.convert(_opened(value) if type(value) is dict else value)
         if found is not None:
             fields[column.attribute] = found
+    for name, parts in view.joined.items():
+        if parts[0] in fields:
+            fields[name] = "\\".join(str(fields[part]) for part in parts if part in fields)
     for column in compiled.columns:
         if column.account and column.attribute in fields:
             _split(fields, column.attribute, view.event_class)

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...knowledge.errors import ContentError
+from .joined import parted
 from .query import Language, Platform
 from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, matches
 from .vocabulary import ATTRIBUTES, EventClass
@@ -66,13 +67,17 @@ class View(_Frozen):
     constants: Mapping[str, str] = Field(default_factory=dict)
     """Attributes that hold the same value in every row."""
     attributes: Mapping[str, Attribute]
+    joined: Mapping[str, tuple[str, str]] = Field(default_factory=dict)
+    """Attributes that the platform keeps as two others, which a backslash would join: key and value of the registry."""
     sensor: Literal["endpoint", "identity", "email", "cloud", "alerts", "inventory"] = "endpoint"
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "View":
-        unknown = (set(self.attributes) | set(self.constants)) - ATTRIBUTES[self.event_class]
+        unknown = (set(self.attributes) | set(self.constants) | set(self.joined)) - ATTRIBUTES[self.event_class]
         if unknown:
             raise ValueError(f"view {self.id}: {self.event_class} has no {', '.join(sorted(unknown))}")
+        if unread := {part for parts in self.joined.values() for part in parts} - set(self.attributes):
+            raise ValueError(f"view {self.id}: {', '.join(sorted(unread))} is joined and not carried")
         if "time" not in self.attributes:
             raise ValueError(f"view {self.id}: no attribute carries the time")
         return self
@@ -82,6 +87,7 @@ class View(_Frozen):
         return (
             attribute in self.attributes
             or attribute in self.constants
+            or attribute in self.joined
             or (attribute == "activity" and bool(self.activity))
         )
 
@@ -137,6 +143,8 @@ def narrow(search: Search, view: View) -> tuple[Expression | bool | None, tuple[
                 settled = _settled(expression, view)
                 if settled is not None:
                     return settled
+                if name in view.joined:
+                    return reduce(parted(expression, *view.joined[name]))
                 if view.carries(name):
                     return expression
                 if name not in missing:

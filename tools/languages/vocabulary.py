@@ -38,17 +38,19 @@ time activity status status_detail message metadata.uid metadata.event_code
 device.hostname device.ip device.uid device.os
 actor.user.name actor.user.domain actor.user.uid actor.session.uid
 actor.process.name actor.process.path actor.process.cmd_line actor.process.pid actor.process.uid
-actor.process.hash.sha256 actor.process.parent.name
+actor.process.hash.sha256 actor.process.parent.name actor.process.parent.path
 """
 
 # `actor.process` is who acts: the parent for a launch, the writer for a file, the reader for `Open` on a process.
 _BY_CLASS: Mapping[EventClass, str] = {
     EventClass.PROCESS: """process.name process.path process.cmd_line process.pid process.uid process.original_name
+        process.description process.product
         process.hash.sha256 process.hash.sha1 process.hash.md5 process.integrity process.signer process.access_mask""",
     EventClass.FILE: """file.name file.path file.size file.hash.sha256 file.hash.sha1 file.hash.md5
         file.origin_url file.previous_path""",
     EventClass.MODULE: "module.name module.path module.hash.sha256 module.signer module.signed",
-    EventClass.REGISTRY: "reg.path reg.value_name reg.value_data",
+    # `reg.target` is the key with the value's name behind it, as Sysmon writes TargetObject.
+    EventClass.REGISTRY: "reg.path reg.value_name reg.value_data reg.target",
     EventClass.SERVICE: "service.name service.cmd_line service.account service.start_type",
     EventClass.JOB: "job.name job.cmd_line",
     EventClass.SCRIPT: "script.content script.path script.name",

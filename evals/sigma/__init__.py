@@ -1,0 +1,1 @@
+"""Sigma rules measured: our query and pySigma's on the same events, which neither converter has made."""
