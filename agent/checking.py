@@ -8,7 +8,7 @@ from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
 from ..tools.languages.query import Check, Language
 from ..tools.languages.translate import check_query
 
-_LATER = ("powerquery", "spl")
+_LATER = ("spl",)
 
 
 def read_language(name: str) -> Language:

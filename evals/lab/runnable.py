@@ -3,7 +3,7 @@
 from ...tools.languages import cql
 from ...tools.languages.query import Language
 from ...tools.languages.syntax import QuerySyntaxError
-from . import sql_kql
+from . import sql_kql, sql_powerquery
 
 
 def unsupported(language: Language, text: str) -> str | None:
@@ -17,5 +17,7 @@ def unsupported(language: Language, text: str) -> str | None:
             except QuerySyntaxError as exc:
                 return exc.message if exc.code == "unknown_function" else None
             return None
+        case Language.POWERQUERY:
+            return sql_powerquery.unsupported(text)
         case _:
             return None

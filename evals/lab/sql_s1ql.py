@@ -14,6 +14,7 @@ from typing import Any
 
 from ...tools.languages import s1ql
 from ...tools.languages.s1ql import Comparison, Operator, Value, ValueKind
+from ...tools.languages.s1ql.schema import lookup
 from ...tools.languages.syntax import QuerySyntaxError
 from .sql import Clause, QueryRejectedError, joined, moment, naive, quoted
 from .telemetry import Telemetry
@@ -22,14 +23,24 @@ TABLE = "s1_events"
 _SIGNS = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 
 
-def run(telemetry: Telemetry, text: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+def run(
+    telemetry: Telemetry, text: str, start: datetime, end: datetime, limit: int, *, escapes: bool = False
+) -> list[dict[str, Any]]:
     """The events that match within the window, newest first, at most `limit`.
+
+    Args:
+        telemetry: The lab's tables.
+        text: The query.
+        start: First moment, included.
+        end: Last moment, excluded.
+        limit: Most rows.
+        escapes: The text writes a backslash before quotes and backslashes, as pySigma does.
 
     Raises:
         QueryRejectedError: the text is not S1QL, or names a field that does not exist.
     """
     columns = telemetry.tables.get(TABLE, {})
-    condition = where(text, columns)
+    condition = where(text, columns, escapes=escapes)
     result = telemetry.run(
         f'SELECT * FROM {telemetry.place(TABLE)} WHERE "eventTime" >= ? AND "eventTime" < ? AND ({condition.sql}) '
         f'ORDER BY "eventTime" DESC LIMIT {limit}',
@@ -38,14 +49,14 @@ def run(telemetry: Telemetry, text: str, start: datetime, end: datetime, limit: 
     return result.records()
 
 
-def where(text: str, columns: Mapping[str, str]) -> Clause:
-    """The condition that a query sets on the table with these columns.
+def where(text: str, columns: Mapping[str, str], *, escapes: bool = False) -> Clause:
+    """The condition that a query sets on the table with these columns; `escapes` as for `run`.
 
     Raises:
         QueryRejectedError: the text is not S1QL, or names a field that does not exist.
     """
     try:
-        return _node(s1ql.parse(text), columns)
+        return _node(s1ql.parse(text, escapes=escapes), columns)
     except QuerySyntaxError as exc:
         raise QueryRejectedError(str(exc)) from exc
 
@@ -81,15 +92,17 @@ def _comparison(node: Comparison, column: str, kind: str) -> Clause:
         case operator if operator in _SIGNS:
             return _ordered(column, kind, str(operator), node.values[0])
         case operator:
-            return joined([_text(operator, column, text, kind, value) for value in node.values], "OR")
+            boolean = kind == "BOOLEAN" or ((known := lookup(node.field)) is not None and known.type == "bool")
+            return joined([_text(operator, column, text, kind, value, boolean) for value in node.values], "OR")
 
 
-def _text(operator: Operator, column: str, text: str, kind: str, value: Value) -> Clause:
+def _text(operator: Operator, column: str, text: str, kind: str, value: Value, boolean: bool) -> Clause:
     match operator:
         case Operator.EQ | Operator.NE | Operator.IN:
             if kind.startswith("TIMESTAMP"):
                 return _ordered(column, kind, "=", value)
-            if kind == "BOOLEAN" or value.kind is ValueKind.BOOLEAN:
+            # Truth values come as text, `True` in one event and `true` in the next.
+            if boolean or value.kind is ValueKind.BOOLEAN:
                 return Clause(f"lower({text}) = ?", (value.text.lower(),))
             return Clause(f"{text} = ?", (value.text,))
         case Operator.IN_ANYCASE:

@@ -35,7 +35,7 @@ def _language(language: Language) -> _Compiler:
     return cast(_Compiler, import_module(f".{language.value}", __package__))
 
 
-ALSO: Mapping[Language, tuple[Language, ...]] = {}
+ALSO: Mapping[Language, tuple[Language, ...]] = {Language.S1QL: (Language.POWERQUERY,)}
 """Languages that read the same events as a view's own, which is the one that is sent."""
 
 

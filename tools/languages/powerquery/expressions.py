@@ -29,6 +29,7 @@ from .ast import (
     Value,
     ValueKind,
 )
+from .functions import COMMANDS
 
 _TOKENS = re.compile(
     r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
@@ -136,8 +137,11 @@ class ExpressionParser(TokenStream):
     def _condition_follows(self) -> bool:
         token = self._next
         if token.kind == "word":
-            return token.text.lower() not in ("and", "or", "by")
-        return token.kind in ("string", "shortcut") or self._is("(", "!")
+            name, following = token.text.lower(), self._after
+            forgotten = name in COMMANDS and following.kind != "test" and following.text not in _SIGNS
+            return name not in ("and", "or", "by") and not forgotten
+        anywhere = self._is("*") and self._after.kind == "test"
+        return token.kind in ("string", "shortcut") or self._is("(", "!") or anywhere
 
     def _unary(self, loose: bool, depth: int) -> Expression:
         token = self._next
@@ -252,7 +256,7 @@ class ExpressionParser(TokenStream):
 
     def _product(self, loose: bool, depth: int) -> Expression:
         left = self._primary(loose, depth)
-        while self._is("*", "/", "%"):
+        while self._is("*", "/", "%") and self._after.kind != "test":
             operation = cast(Operation, self._take().text)
             right = self._primary(False, depth)
             left = Arithmetic(operation, left, right, left.start, right.end)
