@@ -298,7 +298,11 @@ def test_no_value_changes_the_structure_of_fql(value: str, op: Operator) -> None
         expression = AllOf(
             of=(Condition(field=name, op=op, values=(value,)), Condition(field="severity", values=("Low",)))
         )
-        node = fql.parse(compiled(VIEWS["falcon.alerts"], expression).text)
+        try:
+            node = fql.parse(compiled(VIEWS["falcon.alerts"], expression).text)
+        except UnsafeValueError:
+            assert "\0" in value
+            continue
         fields = [n for n in names_in(node) if n not in ("not", "(", ")")]
         assert fields[-3:] == ["severity_name", "timestamp", "timestamp"]
         assert fields[:-3] in ([], ["device.hostname"], ["composite_id"], ["device.local_ip"], ["cmdline"])

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from ...knowledge.errors import UnsafeValueError
-from .query import Severity
+from .query import Language, Severity
 from .search import Operator
 from .values import block_of
 
 _HARMLESS = frozenset(" _-,:;=@%<>!~&")
 _META = frozenset("\\.^$*+?()[]{}|")
+_UNUSUAL = re.compile(r"[^A-Za-z0-9 _,:;=@%<>!~&-]")
 _PIECE = re.compile(
     r"""(?P<look>\(\?<?[=!])
       | (?P<reference>\\[1-9])
@@ -31,9 +32,26 @@ _PIECE = re.compile(
 """A pattern cut into pieces, so that an escaped backslash hides nothing behind it."""
 
 
+def whole(value: str, language: Language) -> str:
+    """The value itself, when it is text that can be sent.
+
+    Raises:
+        UnsafeValueError: half of a surrogate pair, which has no bytes and would be lost or replaced on the way.
+    """
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise UnsafeValueError(
+            f"{language.upper()} cannot carry text with half of a surrogate pair: remove the broken character."
+        )
+    return value
+
+
 def escaped(value: str) -> str:
-    """A pattern that matches exactly this text."""
-    return "".join(_escape(char) for char in value)
+    """A pattern that matches exactly this text.
+
+    Raises:
+        UnsafeValueError: half of a surrogate pair, which no pattern names.
+    """
+    return _UNUSUAL.sub(lambda found: _escape(found.group()), value)
 
 
 def _escape(char: str) -> str:
@@ -41,6 +59,8 @@ def _escape(char: str) -> str:
         return char
     if char in _META:
         return "\\" + char
+    if "\ud800" <= char <= "\udfff":
+        raise UnsafeValueError("A pattern cannot hold half of a surrogate pair: remove the broken character.")
     return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\x{{{ord(char):x}}}"
 
 

@@ -24,7 +24,7 @@ from .ast import (
     Text,
 )
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.\-:]+\Z")
+_PLAIN = re.compile(r"-?[A-Za-z0-9_][A-Za-z0-9_.\-:]*\Z")
 _KEYWORDS = frozenset({"and", "or", "not"})
 
 

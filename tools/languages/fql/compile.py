@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from ipaddress import IPv4Network
 
+from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes
+from ..literals import whole
 from ..query import Compiled, Language
 from ..search import Condition, Search, Window, matches
 from ..search import Operator as Ask
@@ -93,7 +95,7 @@ def _window(search: Search, view: View) -> list[Node]:
 def _moment(name: str, operator: Operator, moment: datetime) -> Term:
     utc = moment.astimezone(UTC)
     text = utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if utc.microsecond else "%Y-%m-%dT%H:%M:%SZ")
-    return Term(name, operator, (Value(ValueKind.STRING, text),))
+    return Term(name, operator, (_string(text),))
 
 
 class _Fql(Builder[Node]):
@@ -128,7 +130,7 @@ class _Fql(Builder[Node]):
             return Part(True, False, f"{self._collection} do not filter on {attribute.field}")
         if condition.op is Ask.EXISTS:
             # A property that is missing may count as not empty, so this keeps too much rather than too little.
-            return Part(Term(known.name, Operator.NE, (Value(ValueKind.STRING, ""),)), False, "asked as not empty")
+            return Part(Term(known.name, Operator.NE, (_string(""),)), False, "asked as not empty")
         match known.type:
             case "number":
                 return self._number(condition, known)
@@ -198,7 +200,7 @@ class _Fql(Builder[Node]):
             if lookup(self._collection, f"{name}.raw") is not None
             else (name, Operator.EQ)
         )
-        found = [Term(raw, operator, (Value(ValueKind.STRING, f"{prefix}*"),)) for prefix in prefixes]
+        found = [Term(raw, operator, (_string(f"{prefix}*"),)) for prefix in prefixes]
         return found[0] if len(found) == 1 else Or(tuple(found))
 
     def _closed(self, condition: Condition, known: Property) -> Part[Node]:
@@ -220,15 +222,13 @@ class _Fql(Builder[Node]):
     def _text(self, condition: Condition, known: Property, attribute: Attribute) -> Part[Node]:
         texts = [str(value) for value in condition.values]
         if self._collection == "alerts" and all(re.search(r"[^\W_]", text) for text in texts):
-            words = [Term(known.name, Operator.MATCH, (Value(ValueKind.STRING, text),)) for text in texts]
+            words = [Term(known.name, Operator.MATCH, (_string(text),)) for text in texts]
             why = "asked by words, since only ~ ignores case"
             return Part(words[0] if len(words) == 1 else Or(tuple(words)), False, why)
         if self._collection == "hosts" and attribute.kind == "host" and not any("*" in text for text in texts):
             spelled = [form for text in texts for form in dict.fromkeys((text, text.lower(), text.upper()))]
-            names: list[Node] = [Term(known.name, Operator.EQ, (Value(ValueKind.STRING, form),)) for form in spelled]
-            full: list[Node] = [
-                Term(known.name, Operator.EQ, (Value(ValueKind.STRING, f"{form}.*"),)) for form in spelled
-            ]
+            names: list[Node] = [Term(known.name, Operator.EQ, (_string(form),)) for form in spelled]
+            full: list[Node] = [Term(known.name, Operator.EQ, (_string(f"{form}.*"),)) for form in spelled]
             return Part(
                 Or((*names, *full)),
                 False,
@@ -238,7 +238,18 @@ class _Fql(Builder[Node]):
 
 
 def _term(name: str, values: Sequence[str], *, as_list: bool) -> Term:
-    return Term(name, Operator.EQ, tuple(Value(ValueKind.STRING, text) for text in values), as_list)
+    return Term(name, Operator.EQ, tuple(_string(text) for text in values), as_list)
+
+
+def _string(text: str) -> Value:
+    """A quoted value. FQL has no escape for a NUL, and a server may take it for the end of the filter.
+
+    Raises:
+        UnsafeValueError: a character that cannot be sent.
+    """
+    if "\0" in text:
+        raise UnsafeValueError("FQL cannot carry text with a NUL character: search for the text before or behind it.")
+    return Value(ValueKind.STRING, whole(text, Language.FQL))
 
 
 def _bare(name: str, kind: ValueKind, values: Sequence[str]) -> Term:
@@ -262,4 +273,7 @@ def _block(text: str) -> tuple[str, bool]:
 
 
 def _cased(text: str, letters: str | None) -> str:
+    """A code in the case that the endpoint writes it in; what lies beyond ASCII would become another letter."""
+    if not text.isascii():
+        return text
     return text.lower() if letters == "lower" else text.upper() if letters == "upper" else text
