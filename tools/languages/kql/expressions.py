@@ -49,7 +49,7 @@ _TYPES = {
 
 
 def _precedences() -> dict[str, int]:
-    table = {"or": _OR, "and": _AND, "between": _EQUAL, "!between": _EQUAL, "matches": _TEXT, ":": _TEXT, "=": _EQUAL}
+    table = {"or": _OR, "and": _AND, "between": _EQUAL, "!between": _EQUAL, "matches": _TEXT, ":": _TEXT}
     table |= dict.fromkeys(_EQUALITY | LIST_OPERATORS, _EQUAL)
     table |= dict.fromkeys(_RELATIONAL, _ORDER)
     table |= dict.fromkeys(_ADDITIVE, _ADD) | dict.fromkeys(_MULTIPLICATIVE, _MULTIPLY)
@@ -57,6 +57,7 @@ def _precedences() -> dict[str, int]:
 
 
 _PRECEDENCE = _precedences()
+_TRUTH = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
 _CHAINS = frozenset({_ADD, _MULTIPLY})
 
 
@@ -67,7 +68,6 @@ class ExpressionParser:
         self._tokens = tokens(text)
         self._at = 0
         self._depth = 0
-        self._in_predicate = False
         self._token = self._tokens[0]
 
     # The cursor
@@ -131,7 +131,7 @@ class ExpressionParser:
             if token.kind not in ("name", "op"):
                 return left
             level = _PRECEDENCE.get(token.text, 0)
-            if level < floor or level > ceiling or (token.text in (":", "=") and not self._in_predicate):
+            if level < floor or level > ceiling:
                 return left
             if level <= _AND:
                 left = self._logical(left, token.text, level)
@@ -145,13 +145,6 @@ class ExpressionParser:
                 left = self._comparison(left, token, level)
                 ceiling = level - 1
 
-    def _predicate(self) -> ast.Expr:
-        """An expression of `where`, `search` or `find`, where `=` may stand for `==` and `:` for `has`."""
-        before, self._in_predicate = self._in_predicate, True
-        predicate = self._expression()
-        self._in_predicate = before
-        return predicate
-
     def _logical(self, left: ast.Expr, op: str, level: int) -> ast.Expr:
         parts = [left]
         while self._accept(op):
@@ -160,7 +153,7 @@ class ExpressionParser:
 
     def _comparison(self, left: ast.Expr, token: Token, level: int) -> ast.Expr:
         op = self._advance().text
-        op = {"=": "==", ":": "has"}.get(op, op)
+        op = "has" if op == ":" else op
         if op in LIST_OPERATORS:
             return self._in_list(left, op)
         if op in ("between", "!between"):
@@ -267,7 +260,7 @@ class ExpressionParser:
             if token.text == "typeof":
                 return self._typeof(token)
             return self._call(token)
-        if token.text in ("true", "false", "True", "False", "TRUE", "FALSE"):
+        if token.text in _TRUTH:
             return ast.Literal(token.start, token.end, "bool", token.text.lower() == "true")
         return ast.Name(token.start, token.end, token.text)
 
@@ -335,7 +328,7 @@ class ExpressionParser:
         """Whether `name =` or `(name, name) =` comes next."""
         token = self._token
         if token.kind == "name":
-            return self._peek().text == "=" and self._peek().kind == "op"
+            return self._peek().text == "=" and self._peek().kind == "op" and token.text not in _TRUTH
         if token.kind != "op":
             return False
         if token.text == "[" and self._peek().kind == "string" and self._peek(2).text == "]":

@@ -5,25 +5,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from ....knowledge.errors import UsageError
 from ..syntax import QuerySyntaxError
 from . import ast
 from .parser import parse
+from .signatures import Signature, read
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
-    """Parameters as sets of types (`any` fits all); `result` is a type or a rule (`$1`, `common`, `sum`, ...)."""
+class Names:
+    """How functions name a column that has no name, by function."""
 
-    parameters: tuple[frozenset[str], ...]
-    required: int
-    variadic: bool
-    result: str
-
-    def parameter(self, index: int) -> frozenset[str]:
-        """The types of the argument at a place; the last one repeats."""
-        return self.parameters[min(index, len(self.parameters) - 1)]
+    first: frozenset[str]
+    """Named as the first argument is."""
+    only: frozenset[str]
+    """Named as the argument is where there is but one."""
+    own: frozenset[str]
+    """The function's name before that of the argument."""
+    prefix: Mapping[str, str]
+    """Another prefix than the function's name."""
+    constant: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,13 @@ class Library:
 
     scalar: Mapping[str, Signature]
     aggregate: Mapping[str, Signature]
+    operator: Mapping[str, Signature]
     plugin: Mapping[str, str]
-
-
-_GROUPS = {
-    "number": frozenset({"int", "long", "real", "decimal"}),
-    "int": frozenset({"int", "long"}),
-    "any": frozenset({"any"}),
-}
+    tuples: Mapping[str, Mapping[str, str]]
+    """Function to the columns that it yields at once, with their types."""
+    bags: Mapping[str, tuple[str, ...]]
+    """Known parts of property bags, by the name that results give them."""
+    names: Names
 
 
 @cache
@@ -47,26 +49,26 @@ def library() -> Library:
     """The documented functions."""
     text = files("tracehound.tools.languages.kql").joinpath("functions.json").read_text(encoding="utf-8")
     data = json.loads(text)
-    return Library(
-        {name: _signature(text) for name, text in data["scalar"].items()},
-        {name: _signature(text) for name, text in data["aggregate"].items()},
-        data["plugin"],
+    values = {name: frozenset(texts.split()) for name, texts in data["values"].items()}
+    scalar, aggregate, operator = (
+        {name: read(text, values) for name, text in data[group].items()}
+        for group in ("scalar", "aggregate", "operator")
     )
+    tuples = {name: _columns(text) for name, text in data["tuples"].items()}
+    bags = {name: tuple(parts.split()) for name, parts in data["bags"].items()}
+    return Library(scalar, aggregate, operator, data["plugin"], tuples, bags, _names(data["names"]))
 
 
-def _signature(text: str) -> Signature:
-    left, _, result = text.partition("->")
-    parameters: list[frozenset[str]] = []
-    required, variadic = 0, False
-    for word in left.split():
-        bare = word.rstrip("?.")
-        kinds: frozenset[str] = frozenset()
-        for part in bare.split("|"):
-            kinds |= _GROUPS.get(part, frozenset({part}))
-        parameters.append(kinds)
-        variadic = variadic or word.endswith("...")
-        required += bare == word
-    return Signature(tuple(parameters), required, variadic, result.strip())
+def _columns(text: str) -> Mapping[str, str]:
+    """`min min_idx:long`: names, `real` where no type stands."""
+    pairs = (word.partition(":") for word in text.split())
+    return {name: kind or "real" for name, _, kind in pairs}
+
+
+def _names(data: Mapping[str, Any]) -> Names:
+    prefix = {name: word for word, names in data["prefix"].items() for name in names.split()}
+    first, only, own = (frozenset(data[group].split()) for group in ("first", "only", "own"))
+    return Names(first, only, own, prefix, data["constant"])
 
 
 _WORKSPACE = {

@@ -87,7 +87,7 @@ class OperatorParser(ExpressionParser):
 
     def _where(self, token: Token) -> ast.Operator:
         self._parameters()
-        predicate = self._predicate()
+        predicate = self._named()
         return ast.Where(token.start, predicate.end, predicate)
 
     def _project(self, token: Token) -> ast.Operator:
@@ -434,14 +434,14 @@ class OperatorParser(ExpressionParser):
     def _search(self, token: Token) -> ast.Operator:
         exact = self._parameters().get("kind") == "case_sensitive"
         tables = self._in_tables()
-        predicate = self._predicate()
+        predicate = self._expression()
         return ast.Search(token.start, predicate.end, tables, predicate, exact)
 
     def _find(self, token: Token) -> ast.Operator:
         source = self._parameters().get("withsource", "source_")
         tables = self._in_tables()
         self._accept("where")
-        predicate = self._predicate()
+        predicate = self._expression()
         columns: tuple[ast.Node, ...] = ()
         if self._accept("project"):
             columns = self._comma_list(self._find_column)
@@ -450,7 +450,9 @@ class OperatorParser(ExpressionParser):
         return ast.Find(token.start, self._last_end(), tables, predicate, columns, source)
 
     def _find_column(self) -> ast.Expr:
-        column = self._expression()
+        start = self._token.start
+        name = self._name()
+        column = ast.Name(start, self._last_end(), name)
         if self._accept(":"):
             self._type_name()
         return column

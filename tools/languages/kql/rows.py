@@ -1,15 +1,58 @@
-"""What flows through a pipeline: typed columns, and the names that expressions give to columns."""
+"""What flows through a pipeline: types, typed columns, and how the tables of a join or a union come together."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from . import ast
-
 UNKNOWN = "unknown"
 """Type of what could not be resolved: fits everywhere, so that one mistake is reported once."""
-DYNAMIC = frozenset({"dynamic", "array", "bag"})
-"""Types of nested values: of any shape, surely a list, surely a property bag."""
+DYNAMIC = frozenset({"dynamic", "array", "bag", "primitive"})
+"""Types of nested values: of any shape, surely a list, surely a property bag, surely one plain value in a nested one."""
 NUMBERS = ("int", "long", "real", "decimal")
+
+
+class Nested(str):
+    """A nested type (`array`, `bag`) with what is known of its inside; equal to the bare type."""
+
+    element: str
+    parts: Mapping[str, str]
+
+    def __new__(cls, kind: str, element: str = "dynamic", parts: Mapping[str, str] | None = None) -> "Nested":
+        """A list of elements of a type, or a bag of parts by name."""
+        made = super().__new__(cls, kind)
+        made.element, made.parts = element, parts or {}
+        return made
+
+
+def array_of(kind: str) -> Nested:
+    """A list whose elements are of a type."""
+    return Nested("array", inside(kind))
+
+
+def bag_of(parts: Mapping[str, str]) -> Nested:
+    """A property bag of which some parts are known."""
+    return Nested("bag", parts={name: inside(kind) for name, kind in parts.items()})
+
+
+def inside(kind: str) -> str:
+    """The type that a value has once it lies in a nested one."""
+    return kind if kind in DYNAMIC else "dynamic" if kind in (UNKNOWN, "any") else "primitive"
+
+
+def element_of(kind: str) -> str:
+    """The type of one element of a nested value."""
+    if kind == "array" and isinstance(kind, Nested):
+        return kind.element
+    return kind if kind in ("bag", "primitive") else "dynamic"
+
+
+def part_of(kind: str, name: str) -> str:
+    """The type of a named part of a nested value."""
+    return kind.parts.get(name, "dynamic") if isinstance(kind, Nested) and kind == "bag" else "dynamic"
+
+
+def plain(kind: str) -> str:
+    """The type as KQL names it: whatever is nested is `dynamic`."""
+    return "dynamic" if kind in DYNAMIC else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +74,7 @@ class Row:
 
 def fresh(name: str, taken: Iterable[str]) -> str:
     """A name not taken yet: the name, or the name with the first free number behind it."""
-    used = set(taken)
+    used = taken if isinstance(taken, dict | set) else set(taken)
     if name not in used:
         return name
     number = 1
@@ -41,76 +84,47 @@ def fresh(name: str, taken: Iterable[str]) -> str:
 
 
 def joined(left: Row, right: Row, dropped: Iterable[str] = ()) -> Row:
-    """Both sides of a join; a right column whose name is taken gets a number."""
+    """Both sides of a join; a right column whose name is taken gets a number that neither side uses."""
     columns = dict(left.columns)
     skip = set(dropped)
+    used = {*left.columns, *right.columns}
     for name, kind in right.columns.items():
-        if name not in skip:
-            columns[fresh(name, columns)] = kind
+        if name in skip:
+            continue
+        free = fresh(name, used) if name in columns else name
+        used.add(free)
+        columns[free] = kind
     return Row(columns, left.open or right.open)
 
 
 def united(rows: Iterable[Row], kind: str) -> Row:
-    """The columns of a union. Columns that differ in type also appear with the type behind the name."""
+    """The columns of a union. One that differs in type stands once for each, with the type behind its name."""
     parts = list(rows)
-    if kind == "inner" and not any(part.open for part in parts):
-        shared = set.intersection(*(set(part.columns) for part in parts)) if parts else set()
-        return Row({name: parts[0].columns[name] for name in parts[0].columns if name in shared} if parts else {})
-    columns: dict[str, str] = {}
+    if kind == "inner" and parts and not any(part.open for part in parts):
+        shared = set.intersection(*(set(part.columns) for part in parts))
+        parts = [Row({name: kind for name, kind in part.columns.items() if name in shared}) for part in parts]
+    found: dict[str, list[str]] = {}
     for part in parts:
         for name, type_name in part.columns.items():
-            known = columns.setdefault(name, type_name)
-            if known not in (type_name, UNKNOWN) and type_name != UNKNOWN:
-                columns[f"{name}_{known}"], columns[f"{name}_{type_name}"] = known, type_name
-                columns[name] = UNKNOWN
+            known = found.setdefault(name, [])
+            if type_name not in known and (UNKNOWN not in (*known, type_name) or not known):
+                if plain(type_name) in map(plain, known):
+                    known[list(map(plain, known)).index("dynamic")] = "dynamic"
+                else:
+                    known.append(type_name)
+    columns: dict[str, str] = {}
+    for name, kinds in found.items():
+        if len(kinds) == 1:
+            columns[name] = kinds[0]
+        else:
+            columns |= {f"{name}_{plain(type_name)}": type_name for type_name in kinds}
     return Row(columns, any(part.open for part in parts))
 
 
-_PREFIXES = {
-    "make_set": "set",
-    "make_set_if": "set",
-    "makeset": "set",
-    "make_list": "list",
-    "make_list_if": "list",
-    "make_list_with_nulls": "list",
-    "makelist": "list",
-    "make_bag": "bag",
-    "make_bag_if": "bag",
-    "make_dictionary": "dictionary",
-    "buildschema": "schema",
-    "take_any": "",
-    "take_anyif": "",
-}
-
-
-def implied_name(node: ast.Node) -> str | None:
-    """The name that an expression without one gives to its column; None when it gets a number."""
-    match node:
-        case ast.Name(name=name):
-            return name
-        case ast.Member(base=base, name=name):
-            before = implied_name(base)
-            return f"{before}_{name}" if before else name
-        case ast.Index(base=base, index=ast.Literal(value=value)):
-            before = implied_name(base)
-            return f"{before}_{value}" if before else None
-        case ast.Call(arguments=arguments) if arguments:
-            return implied_name(arguments[0])
-        case ast.Named(names=names):
-            return names[0]
-        case _:
-            return None
-
-
-def aggregate_name(call: ast.Call) -> str:
-    """The column name of an aggregate without one: `count_`, `dcount_DeviceName`, `set_FileName`."""
-    prefix = _PREFIXES.get(call.name, call.name)
-    of = (implied_name(call.arguments[0]) if call.arguments else None) or ""
-    if not prefix:
-        return of
-    if call.name in ("percentile", "percentilew") and len(call.arguments) > 1:
-        rank = call.arguments[-1]
-        return f"percentile_{of}_{rank.value}" if isinstance(rank, ast.Literal) else f"percentile_{of}"
-    if call.name in ("countif", "count"):
-        of = ""
-    return f"{prefix}_{of}"
+def of_any(rows: Iterable[Row]) -> Row:
+    """The columns of many tables that are read as one; the first table that has a column gives its type."""
+    columns: dict[str, str] = {}
+    for row in rows:
+        for name, kind in row.columns.items():
+            columns.setdefault(name, kind)
+    return Row(columns)

@@ -1,16 +1,19 @@
 """Types of scalar expressions, and what in them cannot be resolved or does not fit."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..query import Code, Diagnostic, Severity
 from ..syntax import did_you_mean
 from . import ast
 from .expressions import STRING_OPERATORS
-from .functions import Library, Signature, library
-from .rows import DYNAMIC, NUMBERS, UNKNOWN, Row
+from .functions import Library, library
+from .naming import implied_name
+from .rows import DYNAMIC, NUMBERS, UNKNOWN, Row, array_of, bag_of, element_of, part_of, plain
 from .schema import Schema
+from .signatures import Match, Parameter, Signature, arguments_wanted, matched, parameter, widest
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,16 @@ class UserFunction:
     scope: "Scope"
 
 
-Value = str | Row | UserFunction
-"""What a name can stand for: a scalar of a type, a table, or a function."""
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The columns that one call yields, as `arg_max(...)` and `series_stats(...)` do."""
+
+    columns: tuple[tuple[str, str], ...]
+    open: bool = False
+
+
+Value = str | Row | UserFunction | Several
+"""What an expression can stand for: a scalar of a type, a table, a function, or several columns."""
 
 
 @dataclass(slots=True)
@@ -48,9 +59,17 @@ class Scope:
 
 MOST_FINDINGS = 50
 """Findings of each severity that are reported of one query."""
-_ORDERED = {"<", ">", "<=", ">="}
-_EQUAL = {"==", "!=", "<>", "=~", "!~"}
-_CLOSED_SCALARS = {"bool", "datetime", "guid", "string", "timespan"}
+NOTHING = Row()
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
+_ORDER = frozenset({"<", ">", "<=", ">="})
+_EQUAL = frozenset({"==", "!=", "<>"})
+_IGNORING_CASE = frozenset({"=~", "!~"})
+_ANY_LIST = frozenset({"in", "!in"})
+_STAR_CALLS = frozenset(
+    {"any", "take_any", "arg_max", "arg_min", "argmax", "argmin", "pack_array", "estimate_data_size"}
+)
+_MOVING = frozenset({"rand", "new_guid", "row_number", "prev", "next"})
+_COMMON = ("common", "common_or_dynamic", "common_orderable")
 
 
 class ScalarBinder:
@@ -61,6 +80,10 @@ class ScalarBinder:
         self._library: Library = library()
         self._scope = Scope()
         self._quiet = 0
+        self._over: Row | None = None
+        """The rows that aggregates in the expression at hand run over; None where no aggregate may stand."""
+        self._gone: dict[str, str] = {}
+        """Columns that an operator dropped, and which one."""
         self._reported: Counter[Severity] = Counter()
         self.diagnostics: list[Diagnostic] = []
         self.collections: dict[str, None] = {}
@@ -94,42 +117,60 @@ class ScalarBinder:
         value = self._value(node, row)
         if isinstance(value, str):
             return value
+        if isinstance(value, Several):
+            return value.columns[0][1] if value.columns else UNKNOWN
         self._report("type_mismatch", "a single value is expected here, not a table", node)
         return UNKNOWN
 
-    def _typed(self, node: ast.Node, row: Row | None, wanted: str) -> None:
+    def _typed(self, node: ast.Node, row: Row | None, wanted: Parameter) -> None:
         """The expression must be of a type."""
         found = self._scalar(node, row)
-        if not fits(found, frozenset({wanted})):
-            self._report("type_mismatch", f"a value of type {wanted} is expected, this is {found}", node)
+        if not wanted.rank(found):
+            self._report(
+                "type_mismatch", f"a value of type {wanted.described} is expected, this is {plain(found)}", node
+            )
 
     # Names
 
     def _name(self, node: ast.Name, row: Row | None) -> Value:
-        if row is not None and node.name in row.columns:
-            self.fields[node.name] = None
-            return row.columns[node.name]
-        declared = self._scope.find(node.name)
+        name = node.name
+        if row is not None and name in row.columns:
+            self.fields[name] = None
+            return row.columns[name]
+        declared = self._scope.find(name)
         if declared is not None:
             return declared
-        if node.name in self._schema:
-            self.collections[node.name] = None
-            return Row(self._schema[node.name])
-        if row is not None and row.open:
-            return UNKNOWN
+        if name in self._schema:
+            self.collections[name] = None
+            return Row(self._schema[name])
         if row is None:
-            known: Iterable[str] = {*self._schema, *self._scope.all_names()}
-            self._report("unknown_collection", f"there is no table {node.name}", node, self._meant(node.name, known))
+            self._unknown_table(node)
             return Row(open=True)
-        known = {*row.columns, *self._scope.all_names()}
-        self._report("unknown_column", f"there is no column {node.name} here", node, self._meant(node.name, known))
+        if not row.open:
+            self._unknown_column(node, row)
         return UNKNOWN
+
+    def _unknown_table(self, node: ast.Name) -> None:
+        known = {*self._schema, *self._scope.all_names()}
+        self._report("unknown_collection", f"there is no table {node.name}", node, self._meant(node.name, known))
+
+    def _unknown_column(self, node: ast.Name, row: Row) -> None:
+        name = node.name
+        if self._over is not None and (self._over.open or name in self._over.columns):
+            message = f"{name} is no aggregate: summarize yields one value for many rows"
+            self._report("unknown_column", message, node, f"put {name} behind by, or into an aggregate: max({name})")
+            return
+        over = self._over.columns if self._over is not None else ()
+        hint = self._meant(name, {*row.columns, *over, *self._scope.all_names()})
+        if hint is None and name in self._gone:
+            hint = f"{self._gone[name]} dropped this column"
+        self._report("unknown_column", f"there is no column {name} here", node, hint)
 
     # Operators
 
     def _logical(self, node: ast.Logical, row: Row | None) -> str:
         for part in node.parts:
-            self._typed(part, row, "bool")
+            self._typed(part, row, _TRUTH)
         return "bool"
 
     def _binary(self, node: ast.Binary, row: Row | None) -> str:
@@ -138,177 +179,292 @@ class ScalarBinder:
             chain.append(chain[-1].left)
         left = self._scalar(chain[-1].left, row)
         for link in reversed(chain):
-            left = self._operation(link, left, row)
+            left = self._operation(link, left, self._scalar(link.right, row))
         return left
 
-    def _operation(self, node: ast.Binary, left: str, row: Row | None) -> str:
-        right = self._scalar(node.right, row)
+    def _operation(self, node: ast.Binary, left: str, right: str) -> str:
         op = node.op
-        if op in _EQUAL or op in _ORDERED:
+        if op in _EQUAL:
             self._compare(left, right, node)
             return "bool"
-        if op in STRING_OPERATORS or op == "matches regex":
-            for found, side in ((left, node.left), (right, node.right)):
-                if not fits(found, frozenset({"string", "dynamic"})):
-                    self._report("type_mismatch", f"{op} compares text, this is {found}", side)
-            return "bool"
-        return self._arithmetic(node, left, right)
+        result, misfit = _operator(_family(op), str(left), str(right))
+        if misfit is None:
+            return result
+        self._misfit(node, left, right, misfit)
+        return "bool" if op not in _ARITHMETIC else UNKNOWN
 
-    def _arithmetic(self, node: ast.Binary, left: str, right: str) -> str:
-        pair = {left, right}
-        if UNKNOWN in pair or pair & DYNAMIC:
-            return UNKNOWN
-        if pair <= set(NUMBERS):
-            return widest((left, right))
-        match node.op, left, right:
-            case "-", "datetime", "datetime":
-                return "timespan"
-            case "+" | "-", "datetime", "timespan":
-                return "datetime"
-            case "+", "timespan", "datetime":
-                return "datetime"
-            case "+" | "-", "timespan", "timespan":
-                return "timespan"
-            case "/", "timespan", "timespan":
-                return "real"
-            case "%", "timespan", "timespan":
-                return "timespan"
-            case "*" | "/", "timespan", _ if right in NUMBERS:
-                return "timespan"
-            case "*", _, "timespan" if left in NUMBERS:
-                return "timespan"
-        hint = "join text with strcat(...)" if pair == {"string"} and node.op == "+" else None
-        self._report("type_mismatch", f"{left} {node.op} {right} has no meaning", node, hint)
-        return UNKNOWN
+    def _misfit(self, node: ast.Binary, left: str, right: str, misfit: int) -> None:
+        op, hint = node.op, None
+        if op in STRING_OPERATORS or op in _IGNORING_CASE or op == "matches regex":
+            side, found = (node.left, left) if misfit == 0 else (node.right, right)
+            self._report(
+                "type_mismatch", f"{op} compares text, this is {plain(found)}", side, "wrap it in tostring(...)"
+            )
+            return
+        if {left, right} == {"string"} and op == "+":
+            hint = "join text with strcat(...)"
+        elif op in _ORDER and "string" in (left, right):
+            hint = "read the text as a number or a time first: tolong(...), todatetime(...)"
+        elif DYNAMIC & {left, right}:
+            other = right if left in DYNAMIC else left
+            hint = {"datetime": "wrap it in todatetime(...)", "timespan": "wrap it in totimespan(...)"}.get(other)
+        elif "datetime" in (left, right) and {left, right} & set(NUMBERS):
+            hint = "a span of time has a unit: 1d, 12h, 30m"
+        verb = f"{plain(left)} is compared with {plain(right)}" if op in _ORDER else None
+        self._report("type_mismatch", verb or f"{plain(left)} {op} {plain(right)} has no meaning", node, hint)
 
     def _in_list(self, node: ast.InList, row: Row | None) -> str:
         left = self._scalar(node.left, row)
+        if node.op not in _ANY_LIST and not TEXT.rank(left):
+            self._report("type_mismatch", f"{node.op} compares text, this is {plain(left)}", node.left)
         for item in node.items:
             value = self._value(item, row)
             if isinstance(value, Row):
                 value = next(iter(value.columns.values()), UNKNOWN)
             if not isinstance(value, str):
                 self._report("type_mismatch", "a value or a list is expected here", item)
-            elif node.op in ("in", "in~", "!in", "!in~"):
+            elif node.op in _ANY_LIST:
                 self._compare(left, value, item)
         return "bool"
 
     def _between(self, node: ast.Between, row: Row | None) -> str:
-        left = self._scalar(node.left, row)
-        low, high = self._scalar(node.low, row), self._scalar(node.high, row)
-        for found, side in ((low, node.low), (high, node.high)):
-            span = left == "datetime" and found == "timespan" and side is node.high
-            if not span:
-                self._compare(left, found, side)
+        sides = (node.left, node.low, node.high)
+        kinds = [self._scalar(side, row) for side in sides]
+        match = matched(self._library.operator["between"], kinds)
+        if match is not None and match.misfit is not None:
+            at = match.misfit
+            message = f"{plain(kinds[0])} cannot lie between {plain(kinds[1])} and {plain(kinds[2])}"
+            self._report("type_mismatch", message, sides[at] if at else node)
         return "bool"
+
+    def _sign(self, node: ast.Unary, row: Row | None) -> str:
+        found = self._scalar(node.operand, row)
+        if not _SIGNED.rank(found):
+            self._report("type_mismatch", f"{node.op} needs a number, this is {found}", node)
+            return UNKNOWN
+        return "long" if found == "int" else found
 
     def _compare(self, left: str, right: str, node: ast.Node) -> None:
         """Two types meet in a comparison. Text against another type is legal and mostly a slip."""
         if not comparable(left, right):
-            severity: Severity = "warning" if "string" in (left, right) else "error"
-            self._report("type_mismatch", f"{left} is compared with {right}", node, severity=severity)
+            message = f"{plain(left)} is compared with {plain(right)}"
+            self._report("type_mismatch", message, node, severity="warning")
 
-    def _path(self, base: ast.Node, node: ast.Node, row: Row | None) -> str:
+    # Parts of nested values
+
+    def _part(self, node: ast.Member, row: Row | None) -> str:
+        found = self._nested(node.base, node, row)
+        return part_of(found, node.name)
+
+    def _item(self, node: ast.Index, row: Row | None) -> str:
+        found = self._nested(node.base, node, row)
+        index = self._scalar(node.index, row)
+        if found == "primitive":
+            self._report("type_mismatch", "a plain value has no parts", node)
+        wanted = {"array": _PLACE, "bag": _KEY}.get(found, _PLACE_OR_KEY)
+        if found != UNKNOWN and not wanted.rank(index):
+            self._report("type_mismatch", f"parts are found by {wanted.described}, this is {plain(index)}", node.index)
+        if found == "bag" and isinstance(node.index, ast.Literal):
+            return part_of(found, str(node.index.value))
+        return element_of(found) if found == "array" else "dynamic"
+
+    def _nested(self, base: ast.Node, node: ast.Node, row: Row | None) -> str:
         found = self._scalar(base, row)
         if found not in DYNAMIC and found != UNKNOWN:
-            self._report(
-                "type_mismatch",
-                f"a value of type {found} has no parts",
-                node,
-                "read it with parse_json(...) first" if found == "string" else None,
-            )
+            hint = "read it with parse_json(...) first" if found == "string" else None
+            self._report("type_mismatch", f"a value of type {found} has no parts", node, hint)
             return UNKNOWN
-        return "dynamic"
+        return found
 
     # Calls of documented functions
 
-    def _signature_call(self, call: ast.Call, signature: Signature, row: Row | None) -> str:
-        kinds: list[str] = []
-        for index, argument in enumerate(call.arguments):
-            value = argument.value if isinstance(argument, ast.Named) else argument
-            found = "any" if isinstance(value, ast.Star) else self._scalar(value, row)
-            kinds.append(found)
-            if signature.parameters:
-                wanted = signature.parameter(index)
-                if not fits(found, wanted):
-                    names = " or ".join(sorted(wanted))
-                    self._report("type_mismatch", f"{call.name} takes {names} here, this is {found}", value)
-        self._count_arguments(call, signature)
-        return result_type(signature.result, kinds, call)
+    def _signature_call(self, call: ast.Call, signature: Signature, row: Row | None) -> Value:
+        kinds = [self._argument_kind(call, argument, row) for argument in call.arguments]
+        match = matched(signature, kinds)
+        if match is None:
+            some = arguments_wanted(signature)
+            self._report("bad_value", f"{call.name} takes {some} arguments, here are {len(kinds)}", call)
+            return self._result(call, signature[0].result, kinds, None)
+        self._judge(call, match, kinds, row)
+        return self._result(call, match.overload.result, kinds, match)
 
-    def _count_arguments(self, call: ast.Call, signature: Signature) -> None:
-        given, most = len(call.arguments), len(signature.parameters)
-        if given < signature.required or (given > most and not signature.variadic):
-            some = str(signature.required) if signature.required == most else f"{signature.required} to {most}"
-            if signature.variadic:
-                some = f"{signature.required} or more"
-            self._report("bad_value", f"{call.name} takes {some} arguments, here are {given}", call)
+    def _argument_kind(self, call: ast.Call, argument: ast.Node, row: Row | None) -> str:
+        value = argument.value if isinstance(argument, ast.Named) else argument
+        if isinstance(value, ast.Star):
+            if call.name not in _STAR_CALLS:
+                self._report("bad_value", f"{call.name} does not take *", value)
+            return UNKNOWN
+        return self._scalar(value, row)
+
+    def _judge(self, call: ast.Call, match: Match, kinds: list[str], row: Row | None) -> None:
+        """Whether the arguments fit the parameters that they meet."""
+        if match.misfit is not None:
+            wanted, found = match.places[match.misfit], kinds[match.misfit]
+            argument = call.arguments[match.misfit]
+            hint = "compare with ==" if isinstance(argument, ast.Named) else _cure(wanted, found)
+            message = f"{call.name} takes {wanted.described} here, this is {plain(found)}"
+            self._report("type_mismatch", message, argument, hint)
+            return
+        for place, argument in zip(match.places, call.arguments, strict=True):
+            if place.must_be and not self._quiet:
+                self._judge_form(call, place, argument, row)
+        common = [kind for place, kind in zip(match.places, kinds, strict=True) if place.word in _COMMON[::2]]
+        if common and _common(common, match.places[-1].word) is None:
+            self._report("type_mismatch", f"{call.name} needs values of one type", call, "bring them to one type first")
+
+    def _judge_form(self, call: ast.Call, place: Parameter, argument: ast.Node, row: Row | None) -> None:
+        value = argument.value if isinstance(argument, ast.Named) else argument
+        match place.must_be:
+            case "column" if not isinstance(value, ast.Name | ast.Star):
+                self._report("bad_value", f"{call.name} takes a column here", value)
+            case "constant" if not self._constant(value, row):
+                self._report("bad_value", f"{call.name} takes a constant here, not a value of each row", value)
+            case "literal" if not isinstance(value, ast.Literal | ast.DynamicLiteral | ast.TypeOf):
+                self._report("bad_value", f"{call.name} takes a value written out here, not an expression", value)
+            case "literal" if isinstance(value, ast.Literal) and value.value == "":
+                self._report("bad_value", f"{call.name} takes no empty text here", value)
+        if place.values and isinstance(value, ast.Literal) and str(value.value).lower() not in place.values:
+            known = ", ".join(sorted(place.values))
+            hint = self._meant(str(value.value), place.values) or f"one of {known}"
+            self._report("bad_value", f"{call.name} does not know {value.value!r}", value, hint)
+
+    def _constant(self, node: ast.Node, row: Row | None) -> bool:
+        """Whether an expression has one value for the whole query."""
+        if isinstance(node, ast.Name):
+            return row is None or (node.name not in row.columns and self._scope.find(node.name) is not None) or row.open
+        if isinstance(node, ast.Call) and node.name in _MOVING:
+            return False
+        if isinstance(node, ast.Pipeline):
+            return True
+        return all(self._constant(child, row) for child in ast.children(node))
+
+    def _result(self, call: ast.Call, rule: str, kinds: Sequence[str], match: Match | None) -> Value:
+        """What a call yields, by the rule of its signature and the types of its arguments."""
+        head, _, inner = rule.partition(":")
+        match head:
+            case "array":
+                return array_of(_argument(kinds, inner) if inner.startswith("$") else inner or UNKNOWN)
+            case "bag":
+                return bag_of(dict.fromkeys(self._library.bags.get(inner, ()), "string"))
+            case "pack":
+                return bag_of(_packed(call.arguments, kinds))
+            case "widest":
+                return widest(kinds)
+            case "common":
+                places = match.places if match else ()
+                shared = [kind for place, kind in zip(places, kinds, strict=False) if place.word in _COMMON]
+                word = places[-1].word if places else "common"
+                return _common(shared, word) or UNKNOWN
+            case "promoted":
+                return "long" if kinds and kinds[0] == "int" else _argument(kinds, "$1")
+            case "percentile":
+                kind = _argument(kinds, "$1")
+                return {"int": "long", "decimal": "real"}.get(kind, kind)
+            case "typeof":
+                last = call.arguments[-1]
+                return last.type if isinstance(last, ast.TypeOf) else UNKNOWN
+            case "tuple":
+                before = f"{call.name}_{(implied_name(call.arguments[0]) if call.arguments else None) or ''}"
+                return Several(
+                    tuple((f"{before}_{name}", kind) for name, kind in self._library.tuples[call.name].items())
+                )
+            case "any" | "table":
+                return UNKNOWN
+            case _ if head.startswith("$"):
+                return _argument(kinds, head)
+            case _:
+                return head
 
     def _unknown_function(self, call: ast.Call) -> None:
         if call.name in self._library.aggregate:
-            self._report("unknown_function", f"{call.name} is an aggregate: use it in summarize", call)
+            message = f"{call.name} is an aggregate and has no place here"
+            self._report("unknown_function", message, call, "aggregates stand in summarize, make-series and top-nested")
             return
         known: Mapping[str, object] = {**self._library.scalar, **dict.fromkeys(self._scope.all_names())}
         self._report("unknown_function", f"there is no function {call.name}", call, self._meant(call.name, known))
 
 
-def fits(found: str, wanted: frozenset[str]) -> bool:
-    """Whether a value of one type can be passed where one of some types is wanted."""
-    if "any" in wanted or found in wanted or found in (UNKNOWN, "any"):
-        return True
-    if found in NUMBERS:
-        return (
-            bool(wanted & {"real", "decimal"})
-            or (found == "int" and "long" in wanted)
-            or (found == "long" and "int" in wanted)
-        )
-    if found in ("array", "bag"):
-        return "dynamic" in wanted
-    return found == "dynamic" and wanted != {"bool"}
+_TRUTH, TEXT, _SIGNED = parameter("bool|dynamic"), parameter("string|dynamic"), parameter("summable|dynamic")
+_PLACE, _KEY, _PLACE_OR_KEY = parameter("integer"), parameter("string"), parameter("integer|string")
+BOOL = parameter("bool")
+
+
+def _family(op: str) -> str:
+    """The operator whose signature an operator shares."""
+    if op in _ARITHMETIC or op in _ORDER:
+        return op
+    return "has" if op.lstrip("!").startswith("has") else "=~"
+
+
+@lru_cache(maxsize=4096)
+def _operator(op: str, left: str, right: str) -> tuple[str, int | None]:
+    """The result of an operator on two types, and the side that does not fit."""
+    match = matched(library().operator[op], (left, right))
+    if match is None:
+        return UNKNOWN, 0
+    if match.misfit is not None:
+        return UNKNOWN, match.misfit
+    rule = match.overload.result
+    if UNKNOWN in (left, right):
+        return ("bool" if rule == "bool" else UNKNOWN), None
+    if rule == "widest":
+        return {"int": "long"}.get(wide := widest((left, right)), wide), None
+    return {"$1": left, "$2": right}.get(rule, rule), None
+
+
+def _argument(kinds: Sequence[str], place: str) -> str:
+    index = int(place[1:]) - 1
+    return kinds[index] if index < len(kinds) else UNKNOWN
+
+
+def _common(kinds: Sequence[str], rule: str) -> str | None:
+    """The one type of several values; None where a function needs one and there is none."""
+    known = [kind for kind in kinds if kind != UNKNOWN]
+    if not known:
+        return UNKNOWN
+    if len(known) < len(kinds):
+        return UNKNOWN
+    if rule == "common_or_dynamic":
+        flat = [kind for kind in known if kind not in DYNAMIC]
+        if not flat:
+            return known[0] if all(kind == known[0] for kind in known) else "dynamic"
+        known = flat
+    if all(kind == known[0] for kind in known):
+        return known[0]
+    if all(kind in NUMBERS for kind in known):
+        return widest(known)
+    if rule == "common_or_dynamic" or all(kind in DYNAMIC for kind in known):
+        return "dynamic"
+    return None
+
+
+def _packed(arguments: Sequence[ast.Node], kinds: Sequence[str]) -> dict[str, str]:
+    """The parts of a bag that is packed from names and values."""
+    return {
+        str(key.value): kind
+        for key, kind in zip(arguments[::2], kinds[1::2], strict=False)
+        if isinstance(key, ast.Literal)
+    }
+
+
+_CURES = {"string": "tostring", "datetime": "todatetime", "timespan": "totimespan", "bool": "tobool", "long": "tolong"}
+_CURES |= {"real": "toreal", "number": "toreal", "integer": "tolong", "orderable": "tostring", "summable": "toreal"}
+
+
+def _cure(wanted: Parameter, found: str) -> str | None:
+    """How a nested value, or text, is brought to the wanted type."""
+    if found not in DYNAMIC and not (found == "string" and wanted.word not in ("array", "bag", "string")):
+        return None
+    if wanted.word in ("array", "bag"):
+        return "read it with parse_json(...) first" if found == "string" else None
+    cast = _CURES.get(wanted.word)
+    return f"wrap it in {cast}(...)" if cast else None
 
 
 def comparable(left: str, right: str) -> bool:
-    """Whether two types can be compared for equality or order."""
+    """Whether two types can be sensibly compared for equality."""
     if left == right or UNKNOWN in (left, right) or left in DYNAMIC or right in DYNAMIC:
         return True
-    if left in _CLOSED_SCALARS and right in _CLOSED_SCALARS:
-        return False
     if "bool" in (left, right):
-        return True
+        return "string" not in (left, right)
     return left in NUMBERS and right in NUMBERS
-
-
-def widest(kinds: Iterable[str]) -> str:
-    """The type that holds values of all the types."""
-    found = [kind for kind in kinds if kind != "any"]
-    if not found:
-        return UNKNOWN
-    if all(kind in NUMBERS for kind in found):
-        return max(found, key=NUMBERS.index)
-    first = found[0]
-    return first if all(kind == first for kind in found) else UNKNOWN
-
-
-def result_type(rule: str, kinds: list[str], call: ast.Call) -> str:
-    """The result of a call by its signature's rule and the types of its arguments."""
-    match rule:
-        case "common":
-            return widest(kinds)
-        case "common2":
-            return widest(kinds[1:])
-        case "case":
-            return widest(kinds[1:-1:2] + kinds[-1:])
-        case "sum":
-            return {"int": "long"}.get(kinds[0], kinds[0]) if kinds else UNKNOWN
-        case "avg":
-            return "real" if kinds and kinds[0] in NUMBERS else kinds[0] if kinds else UNKNOWN
-        case "extract":
-            last = call.arguments[-1] if call.arguments else None
-            return last.type if isinstance(last, ast.TypeOf) else "string"
-        case "any" | "scalar" | "table":
-            return UNKNOWN
-        case _ if rule.startswith("$"):
-            index = int(rule[1:]) - 1
-            return kinds[index] if index < len(kinds) else UNKNOWN
-        case _:
-            return rule
