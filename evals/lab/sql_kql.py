@@ -1,7 +1,7 @@
-"""KQL over the lab's Microsoft tables: every call of duckdb-kql is in this module.
+"""KQL over the lab's Microsoft tables.
 
 A query sees the tables of its own API and no others, as temporary views that are cut to the time span. `now()` and
-`ago()` mean the lab's clock. What the translator cannot run is an `UnrunnableError`, never an approximation.
+`ago()` mean the lab's clock. What cannot run is an `UnrunnableError`, never an approximation.
 """
 
 import re
@@ -9,18 +9,21 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Literal
 
 import duckdb
-import duckdb_kql
-from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError
 
-from ...tools.languages.kql import schema
-from .kql_rewrites import rewritten
+from ...tools.languages.kql import ast, parser, schema
+from ...tools.languages.syntax import QuerySyntaxError
+from .kql.faults import SemanticFaultError, SyntaxFaultError, UnrunnableError
+from .kql.rewriter import Rewriter
+from .kql.translation import Statement
+from .kql.workspace import DUCKDB, Workspace, kusto_type
 from .sql import naive, quoted
-from .telemetry import Telemetry, fetch
+from .telemetry import Telemetry
 
+__all__ = ["Answer", "Engine", "SemanticFaultError", "SyntaxFaultError", "UnrunnableError", "kusto_type", "unsupported"]
 Surface = Literal["sentinel", "defender"]
 
 TIME_COLUMNS = ("TimeGenerated", "Timestamp")
@@ -28,53 +31,6 @@ _ANY_TIME = naive(datetime(2000, 1, 1, tzinfo=UTC))
 _CACHED = 512
 _DEFENDER = re.compile(r"(Device|Identity|Alert)[A-Z]")
 _OURS = re.compile(r"(falcon_|s1_|lab_)")
-_SETS_CLOCK = re.compile(r"\bset\s+query_now\b", re.IGNORECASE)
-_LEAVES = re.compile(r"\b(?P<name>database|cluster|workspace|app|adx|arg|external_table)\s*\(", re.IGNORECASE)
-_LITERALS = re.compile(r"""//[^\n]*|@?"(?:[^"\\\n]|\\.)*"|@?'(?:[^'\\\n]|\\.)*'|```.*?```""", re.DOTALL)
-_TYPES: Mapping[str, str] = {
-    "VARCHAR": "string",
-    "BIGINT": "long",
-    "HUGEINT": "long",
-    "UBIGINT": "long",
-    "INTEGER": "int",
-    "DOUBLE": "real",
-    "FLOAT": "real",
-    "BOOLEAN": "bool",
-    "TIMESTAMP": "datetime",
-    "TIMESTAMP WITH TIME ZONE": "datetime",
-    "DATE": "datetime",
-    "INTERVAL": "timespan",
-    "UUID": "guid",
-    "JSON": "dynamic",
-}
-_DUCKDB: Mapping[str, str] = {
-    "string": "VARCHAR",
-    "long": "BIGINT",
-    "int": "INTEGER",
-    "real": "DOUBLE",
-    "decimal": "DOUBLE",
-    "bool": "BOOLEAN",
-    "datetime": "TIMESTAMP",
-    "timespan": "INTERVAL",
-    "guid": "VARCHAR",
-    "dynamic": "JSON",
-}
-
-
-class UnrunnableError(Exception):
-    """The lab cannot run a construct of this query, though the vendor may."""
-
-    def __init__(self, construct: str) -> None:
-        super().__init__(f"the lab cannot run {construct}")
-        self.construct = construct
-
-
-class SyntaxFaultError(Exception):
-    """The text is not KQL."""
-
-
-class SemanticFaultError(Exception):
-    """A table, column or function that does not exist here, or values of the wrong type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +41,21 @@ class Answer:
     rows: Sequence[tuple[Any, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A query without stages: its SQL, the tables that it reads, and the columns that have a marked spelling."""
+
+    statement: Statement
+    tables: tuple[str, ...]
+    workspace: Workspace
+
+
 class Engine:
     """Runs KQL for one API: `sentinel` (Log Analytics) or `defender` (hunting)."""
 
     def __init__(self, telemetry: Telemetry, surface: Surface, now: datetime) -> None:
         self._telemetry, self._surface, self._now = telemetry, surface, naive(now)
-        self._translated: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._plans: dict[str, _Plan] = {}
         self._lock = threading.Lock()
 
     @cached_property
@@ -99,7 +64,7 @@ class Engine:
         held = {name: columns for name, columns in self._telemetry.tables.items() if not _OURS.match(name)}
         documented = schema.tables(self._surface)
         found: dict[str, dict[str, str]] = {
-            name: _apart(columns) for name, columns in documented.items() if name not in held and self._serves(name)
+            name: dict(columns) for name, columns in documented.items() if name not in held and self._serves(name)
         }
         for name, columns in held.items():
             if self._serves(name):
@@ -118,56 +83,54 @@ class Engine:
             SemanticFaultError: it names what does not exist here.
             UnrunnableError: it uses what the lab cannot run.
         """
-        sql, values = self._translate(text)
+        time = "TimeGenerated" if self._surface == "sentinel" else "Timestamp"
+
+        def select(table: str, spelled: Mapping[str, str]) -> str:
+            return self._rows_of(table, spelled, start, end)
+
         cursor = self._telemetry.cursor()
         try:
-            for view in self._views(text, start, end):
-                cursor.execute(view)
-            result = fetch(cursor, sql, values)
-        except duckdb.Error as exc:
-            raise _fault(exc) from exc
+            workspace = Workspace(cursor, self.tables, select, self._now, time)
+            with self._lock:
+                plan = self._plans.get(text)
+            if plan is not None:
+                return Answer(*workspace.answer_again(plan.workspace, plan.statement, plan.tables))
+            statement = _statement(text, workspace)
+            answer = Answer(*workspace.answer(statement))
+            if not workspace.staged:
+                self._remember(text, _Plan(statement, tuple(workspace.opened), workspace))
+            return answer
         finally:
             cursor.close()
-        return Answer(tuple((name, kusto_type(kind)) for name, kind in result.columns), result.rows)
 
-    def _translate(self, text: str) -> tuple[str, dict[str, Any]]:
+    def _remember(self, text: str, plan: _Plan) -> None:
         with self._lock:
-            if text not in self._translated:
-                if len(self._translated) >= _CACHED:
-                    self._translated.pop(next(iter(self._translated)))
-                self._translated[text] = self._fresh(text)
-            return self._translated[text]
+            if len(self._plans) >= _CACHED:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[text] = plan
 
-    def _fresh(self, text: str) -> tuple[str, dict[str, Any]]:
-        time = "TimeGenerated" if self._surface == "sentinel" else "Timestamp"
-        tables = {name: list(columns) for name, columns in self.tables.items()}
-        return _to_sql(rewritten(text, time), tables, self._now)
-
-    def _views(self, text: str, start: datetime | None, end: datetime | None) -> list[str]:
-        """The tables that the text may mean, each cut to the span."""
-        wild = "*" in text
-        return [
-            f"CREATE TEMP VIEW {quoted(name)} AS {self._rows_of(name, columns, start, end)}"
-            for name, columns in self.tables.items()
-            if wild or name in text
-        ]
-
-    def _rows_of(self, name: str, columns: Mapping[str, str], start: datetime | None, end: datetime | None) -> str:
+    def _rows_of(self, name: str, spelled: Mapping[str, str], start: datetime | None, end: datetime | None) -> str:
         if name not in self._telemetry.tables:
-            nothing = ", ".join(
-                f"CAST(NULL AS {_DUCKDB[kind]}) AS {quoted(column)}" for column, kind in columns.items()
-            )
-            return f"SELECT {nothing} WHERE FALSE"
-        chosen = ", ".join(quoted(column) for column in columns)
+            return nothing(self.tables[name], spelled)
+        chosen = ", ".join(f"{quoted(column)} AS {quoted(shown)}" for column, shown in spelled.items())
         times = [quoted(column) for column in TIME_COLUMNS if column in self._telemetry.tables[name]]
         return f"SELECT {chosen} FROM {self._telemetry.place(name)}{_span(times, start, end)}"
 
 
+def nothing(columns: Mapping[str, str], spelled: Mapping[str, str]) -> str:
+    """SQL of a table without rows, with the types of its columns."""
+    shown = ", ".join(f"CAST(NULL AS {DUCKDB[kind]}) AS {quoted(spelled[column])}" for column, kind in columns.items())
+    return f"SELECT {shown} WHERE FALSE"
+
+
+@lru_cache(maxsize=_CACHED)
 def unsupported(text: str) -> str | None:
-    """The construct of a query that the lab cannot run, whatever the API; None when there is none."""
-    tables = {name: list(_apart(columns)) for name, columns in schema.tables().items()}
+    """The construct of a query that the lab cannot run, whatever the API; None when there is none.
+
+    The query runs on empty tables of the documented types, by the code that runs it on telemetry.
+    """
     try:
-        _to_sql(rewritten(text, "TimeGenerated"), tables, _ANY_TIME)
+        run_on_nothing(text, schema.tables())
     except UnrunnableError as exc:
         return exc.construct
     except (SyntaxFaultError, SemanticFaultError):
@@ -175,43 +138,44 @@ def unsupported(text: str) -> str | None:
     return None
 
 
-def _to_sql(text: str, tables: dict[str, list[str]], now: datetime) -> tuple[str, dict[str, Any]]:
-    """DuckDB SQL and its parameters; `now` is UTC without a zone."""
-    code = _LITERALS.sub("''", text)
-    if code.lstrip().startswith("."):
-        raise SyntaxFaultError("control commands are not allowed in a query")
-    if _SETS_CLOCK.search(code):
-        raise UnrunnableError("a statement that sets query_now")
-    if leaves := _LEAVES.search(code):
-        raise UnrunnableError(f"{leaves['name']}()")
+def run_on_nothing(text: str, tables: Mapping[str, Mapping[str, str]], time_column: str = "TimeGenerated") -> Answer:
+    """Execute a query on tables without rows.
+
+    Raises:
+        SyntaxFaultError: the text is not KQL.
+        SemanticFaultError: it names what these tables do not have.
+        UnrunnableError: it uses what the lab cannot run.
+    """
+
+    def select(table: str, spelled: Mapping[str, str]) -> str:
+        return nothing(tables[table], spelled)
+
+    cursor = _memory().cursor()
     try:
-        sql = duckdb_kql.to_sql(text, schema=tables, allow_write=False, query_now=now, functions=[])
-    except KqlSyntaxError as exc:
-        raise SyntaxFaultError(str(exc)) from exc
-    except KqlUnsupportedError as exc:
-        raise UnrunnableError(f"{exc.construct}{f' ({exc.hint})' if exc.hint else ''}") from exc
-    except KqlSchemaError as exc:
-        raise SemanticFaultError(f"Failed to resolve table or column expression named '{exc.name}'") from exc
-    except KqlError as exc:
-        raise SemanticFaultError(str(exc)) from exc
-    return str(sql), dict(sql.parameters)
+        cursor.execute("SET TimeZone = 'UTC'")
+        workspace = Workspace(cursor, tables, select, _ANY_TIME, time_column)
+        return Answer(*workspace.answer(_statement(text, workspace)))
+    finally:
+        cursor.close()
 
 
-def kusto_type(kind: str) -> str:
-    """The KQL type of a DuckDB type."""
-    if kind.startswith("DECIMAL"):
-        return "decimal"
-    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
-        return "dynamic"
-    return _TYPES.get(kind, "string" if "NULL" in kind else "long" if "INT" in kind else "string")
+@cache
+def _memory() -> duckdb.DuckDBPyConnection:
+    """A database without tables and without a way out."""
+    database = duckdb.connect()
+    database.execute("SET enable_external_access = false")
+    return database
 
 
-def _apart(columns: Mapping[str, str]) -> dict[str, str]:
-    """Without the columns that differ from an earlier one in case alone: DuckDB cannot tell them apart."""
-    first: dict[str, str] = {}
-    for column in columns:
-        first.setdefault(column.casefold(), column)
-    return {column: columns[column] for column in first.values()}
+def _statement(text: str, workspace: Workspace) -> Statement:
+    return workspace.statement(Rewriter(workspace).query(_parsed(text)))
+
+
+def _parsed(text: str) -> ast.Query:
+    try:
+        return parser.parse(text)
+    except QuerySyntaxError as exc:
+        raise SyntaxFaultError(exc.message) from exc
 
 
 def time_column(columns: Mapping[str, Any]) -> str | None:
@@ -230,20 +194,3 @@ def _span(times: Sequence[str], start: datetime | None, end: datetime | None) ->
         if bound
     ]
     return f" WHERE {' AND '.join(bounds)}" if bounds else ""
-
-
-def _fault(exc: duckdb.Error) -> SemanticFaultError | UnrunnableError:
-    """What Kusto would say to what DuckDB says."""
-    text = str(exc)
-    if isinstance(exc, duckdb.CatalogException):
-        table = re.search(r"Table with name (\S+) does not exist", text)
-        if table:
-            return SemanticFaultError(f"Failed to resolve table or column expression named '{table[1]}'")
-        function = re.search(r"Function with name (\S+) does not exist", text)
-        return UnrunnableError(f"the function {function[1]}" if function else text.splitlines()[0])
-    column = re.search(r'(?:Referenced column|column named) "([^"]+)"', text)
-    if column:
-        return SemanticFaultError(f"Failed to resolve scalar expression named '{column[1]}'")
-    if isinstance(exc, duckdb.BinderException):
-        return SemanticFaultError(f"Operands do not fit: {text.splitlines()[0]}")
-    return UnrunnableError(f"this expression: {text.splitlines()[0]}")

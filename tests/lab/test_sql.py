@@ -10,7 +10,6 @@ import duckdb
 import pytest
 
 from tracehound.evals.lab import sql_cql, sql_fql, sql_kql, sql_s1ql
-from tracehound.evals.lab.kql_rewrites import rewritten
 from tracehound.evals.lab.runnable import unsupported
 from tracehound.evals.lab.sql import QueryRejectedError
 from tracehound.evals.lab.telemetry import Telemetry
@@ -249,7 +248,7 @@ def test_kql_runs_side_by_side_on_one_engine(telemetry: Telemetry) -> None:
         ("duckdb_settings | take 1", sql_kql.SemanticFaultError),
         ("SecurityEvent | where NoSuchColumn == 1", sql_kql.SemanticFaultError),
         ("cluster('x').database('y').SecurityEvent", sql_kql.UnrunnableError),
-        ("search 'x'", sql_kql.UnrunnableError),
+        ("externaldata(a: string)['https://x.example/a']", sql_kql.UnrunnableError),
         ("SecurityEvent | evaluate nothing()", sql_kql.UnrunnableError),
     ],
 )
@@ -278,24 +277,6 @@ def test_what_the_lab_cannot_run_is_named(language: Language, text: str, constru
     found = unsupported(language, text)
     assert (found is None) == (construct is None)
     assert construct is None or construct in str(found)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("T | project-reorder A, B | take 1", "T | take 1"),
-        ("T | join (U | project-reorder A) on B | project-reorder C", "T | join (U ) on B "),
-        ("T | summarize makeset(A), s = makelist(B)", "T | summarize make_set(A), s = make_list(B)"),
-        ("T | where ingestion_time() > ago(1h)", "T | where TimeGenerated > ago(1h)"),
-        ("(T | where x) | take 1", "let _source0 = T | where x; _source0 | take 1"),
-        ("let a = 1;\n(T) | take 1", "let a = 1;\nlet _source11 = T; _source11 | take 1"),
-        ("T | where A == '| project-reorder B' // makeset(\n| take 1", None),
-        ("T | where A in (1, 2) | take 1", None),
-        ("T | where 'open", None),
-    ],
-)
-def test_kql_is_rewritten_outside_of_strings_and_comments(text: str, expected: str | None) -> None:
-    assert rewritten(text, "TimeGenerated") == (text if expected is None else expected)
 
 
 def test_rewritten_kql_runs(telemetry: Telemetry) -> None:

@@ -73,6 +73,7 @@ def _operator(node: ast.Operator) -> str:
             return " ".join(parts)
         case ast.Union(kind=kind, with_source=source, tables=tables):
             head = ["union", *([f"kind={kind}"] if kind != "outer" else [])]
+            head += ["isfuzzy=true"] if node.fuzzy else []
             head += [f"withsource={literals.name(source)}"] if source else []
             return " ".join([*head, ", ".join(_wrapped(table) for table in tables)])
         case ast.MvExpand():
@@ -97,12 +98,58 @@ def _operator(node: ast.Operator) -> str:
             return "getschema"
         case ast.Render(chart=chart):
             return f"render {chart}"
+        case ast.MakeSeries():
+            return _make_series(node)
+        case ast.ParseKv(source=source, columns=columns, properties=properties):
+            options = ", ".join(f"{name}={_expression(value)}" for name, value in properties)
+            schema = ", ".join(_column(column) for column in columns)
+            return f"parse-kv {_expression(source)} as ({schema})" + (f" with ({options})" if options else "")
+        case ast.TopNested(parts=parts):
+            return ", ".join(_top_nested(part) for part in parts)
+        case ast.TopHitters(count=count, of=of, by=by):
+            weight = f" by {_expression(by)}" if by is not None else ""
+            return f"top-hitters {_expression(count)} of {_expression(of)}{weight}"
+        case ast.SampleDistinct(count=count, of=of):
+            return f"sample-distinct {_expression(count)} of {_expression(of)}"
+        case ast.Search(tables=tables, predicate=predicate, case_sensitive=exact):
+            kind = "kind=case_sensitive " if exact else ""
+            return f"search {kind}{_in_tables(tables)}{_expression(predicate)}"
+        case ast.Find(tables=tables, predicate=predicate, columns=columns, with_source=source):
+            name = f"withsource={literals.name(source)} " if source != "source_" else ""
+            shown = f" project {_list(columns)}" if columns else ""
+            return f"find {name}{_in_tables(tables)}where {_expression(predicate)}{shown}"
+        case ast.Partition(by=key, body=body, source=None):
+            return f"partition by {_expression(key)} ({' | '.join(_operator(operator) for operator in body)})"
+        case ast.Consume():
+            return "consume"
         case _:
             raise NotSupportedError(f"writing the KQL operator {type(node).__name__}")
 
 
+def _in_tables(tables: tuple[ast.Node, ...]) -> str:
+    return f"in ({', '.join(_wrapped(table) for table in tables)}) " if tables else ""
+
+
+def _make_series(node: ast.MakeSeries) -> str:
+    defaults = node.defaults or (None,) * len(node.aggregates)
+    series = ", ".join(
+        _expression(value) + (f" default={_expression(default)}" if default is not None else "")
+        for value, default in zip(node.aggregates, defaults, strict=True)
+    )
+    bounds = " ".join(f"{word} {_expression(bound)}" for word, bound in zip(node.words, node.bounds, strict=True))
+    by = f" by {_list(node.by)}" if node.by else ""
+    return f"make-series {series} on {_expression(node.axis)} {bounds}{by}"
+
+
+def _top_nested(part: ast.TopNestedPart) -> str:
+    count = f"{_expression(part.count)} " if part.count is not None else ""
+    others = f" with others = {_expression(part.others)}" if part.others is not None else ""
+    return f"top-nested {count}of {_expression(part.key)}{others} by {_expression(part.aggregate)}"
+
+
 def _mv_expand(node: ast.MvExpand) -> str:
-    index = f"with_itemindex={node.item_index} " if node.item_index else ""
+    index = f"kind={node.bags} " if node.bags != "bag" else ""
+    index += f"with_itemindex={node.item_index} " if node.item_index else ""
     items = ", ".join(
         _expression(item.value) + (f" to typeof({item.type})" if item.type else "") for item in node.items
     )

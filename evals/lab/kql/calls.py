@@ -1,0 +1,380 @@
+"""Calls of functions and aggregates, written as calls that run: old names, default arguments, conversions."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ....tools.languages.kql import ast
+from ....tools.languages.kql.rows import DYNAMIC, UNKNOWN, Row
+from ....tools.languages.kql.signatures import Parameter, Signature, matched
+from . import sql_functions, trees
+from .faults import SemanticFaultError, UnrunnableError
+from .shapes import signature_of
+
+Arguments = tuple[ast.Node, ...]
+Kinds = Sequence[str]
+_Rule = Callable[[Arguments, Kinds, Row], ast.Node]
+
+ALIASES: Mapping[str, str] = {
+    "parsejson": "parse_json",
+    "toobject": "parse_json",
+    "pack_dictionary": "bag_pack",
+    "notempty": "isnotempty",
+    "parseurl": "parse_url",
+    "parseipv4": "parse_ipv4",
+    "array_strcat": "strcat_array",
+    "extract_json": "extractjson",
+    "columnifexists": "column_ifexists",
+    "makeset": "make_set",
+    "makelist": "make_list",
+    "argmax": "arg_max",
+    "argmin": "arg_min",
+    "anyif": "take_anyif",
+    "make_dictionary": "make_bag",
+}
+"""Old names and the ones that took their place."""
+_TEXT_OF_EACH = frozenset({"datetime", "timespan", "guid"})
+
+
+def lab(name: str, *arguments: ast.Node) -> ast.Call:
+    """A call of one of the lab's own functions."""
+    return trees.call(sql_functions.PREFIX + name, *arguments)
+
+
+def as_text(node: ast.Node, kind: str) -> ast.Node:
+    """The value as Kusto reads it where text is wanted."""
+    return node if kind in ("string", UNKNOWN, "any") else trees.call("tostring", node)
+
+
+def as_kind(node: ast.Node, found: str, wanted: str) -> ast.Node:
+    """A dynamic value as one of another type, for comparing and computing."""
+    if found not in DYNAMIC or wanted in DYNAMIC or wanted in (UNKNOWN, "any"):
+        return node
+    match wanted:
+        case "string" | "guid":
+            return trees.call("tostring", node)
+        case "bool":
+            return lab("truth", node)
+        case "datetime":
+            return trees.call("todatetime", trees.call("tostring", node))
+        case "timespan":
+            return trees.call("totimespan", trees.call("tostring", node))
+        case _:
+            return lab("number", node)
+
+
+def adapted(call: ast.Call, kinds: Kinds, row: Row) -> ast.Node:
+    """A scalar call whose arguments were adapted; `kinds` are the types of the arguments as they were written.
+
+    Raises:
+        SemanticFaultError: there is no such function.
+        UnrunnableError: the function cannot run here.
+    """
+    name = ALIASES.get(call.name, call.name)
+    signature = signature_of(name) or signature_of(call.name)
+    arguments = _fitted(call.arguments, kinds, signature) if signature else call.arguments
+    rule = _RULES.get(name)
+    if rule is not None:
+        return rule(arguments, kinds, row)
+    count = sql_functions.parameters(name)
+    if count == len(arguments):
+        return lab(name, *arguments)
+    if count is not None:
+        raise UnrunnableError(f"{name}() with {len(arguments)} arguments")
+    if signature is None:
+        raise SemanticFaultError(f"Unknown function: '{name}'")
+    return trees.call(name, *arguments)
+
+
+def _fitted(arguments: Arguments, kinds: Kinds, signature: Signature) -> Arguments:
+    """Convert as Kusto does where a value of one type is passed and another is wanted."""
+    match = matched(signature, kinds)
+    if match is None:
+        return arguments
+    return tuple(
+        argument if place.rank(kind) == _EXACT else _fit(argument, kind, place)
+        for argument, kind, place in zip(arguments, kinds, match.places, strict=True)
+    )
+
+
+def _fit(node: ast.Node, kind: str, place: Parameter) -> ast.Node:
+    wanted = place.exact
+    if kind in DYNAMIC:
+        one = next((item for item in _READ_AS if item in wanted), None)
+        return as_kind(node, kind, one) if one else node
+    return trees.call("tostring", node) if "string" in wanted and kind != "string" else node
+
+
+_EXACT = 2
+_READ_AS = ("string", "real", "long", "int", "datetime", "timespan", "bool")
+
+
+# Rules for one function each
+
+
+def _filled(name: str, *defaults: ast.Node) -> _Rule:
+    """The lab's function of that name, with what is left out at the end filled in."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        wanted = sql_functions.parameters(name) or 0
+        missing = wanted - len(arguments)
+        if missing < 0 or missing > len(defaults):
+            raise UnrunnableError(f"{name}() with {len(arguments)} arguments")
+        return lab(name, *arguments, *defaults[len(defaults) - missing :])
+
+    return rule
+
+
+def _listed(name: str) -> _Rule:
+    """A function of one value and a list, which may also be written as further arguments."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        first, *rest = arguments
+        if len(rest) == 1 and kinds[1] in DYNAMIC:
+            return lab(name, first, rest[0])
+        return lab(name, first, trees.call("pack_array", *rest))
+
+    return rule
+
+
+def _folded(name: str) -> _Rule:
+    """A function of two values that takes any number."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        result = arguments[0]
+        for argument in arguments[1:]:
+            result = lab(name, result, argument)
+        return result
+
+    return rule
+
+
+def _typed(name: str) -> _Rule:
+    """`extract` and its kin, whose last argument may be `typeof(...)`."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        last = arguments[-1]
+        if not isinstance(last, ast.TypeOf):
+            return _plain_or_lab(name, arguments)
+        found = _plain_or_lab(name, arguments[:-1])
+        text = trees.call("tostring", found)
+        return found if last.type == "dynamic" else text if last.type == "string" else converted(text, last.type)
+
+    return rule
+
+
+def _plain_or_lab(name: str, arguments: Arguments) -> ast.Node:
+    return lab(name, *arguments) if sql_functions.parameters(name) else trees.call(name, *arguments)
+
+
+def converted(node: ast.Node, kind: str) -> ast.Node:
+    """`tolong(...)` and its kin; nothing for a string."""
+    words = {"real": "todouble", "guid": "toguid", "dynamic": "todynamic", "string": "tostring"}
+    return trees.call(words.get(kind, f"to{kind}"), node)
+
+
+def _six(name: str, signs: Callable[[ast.Node], ast.Node]) -> _Rule:
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        a, b, *most = arguments
+        bits = most[0] if most else trees.number(128)
+        return signs(lab("ip6_compare", a, _long_form(a), b, _long_form(b), bits))
+
+    return rule
+
+
+def _long_form(node: ast.Node) -> ast.Node:
+    """An address in the long form of parse_ipv6(), without a prefix length."""
+    return trees.call("parse_ipv6", trees.call("extract", trees.text("^[^/]*"), trees.number(0), node))
+
+
+def _is_zero(node: ast.Node) -> ast.Node:
+    return trees.binary(node, "==", trees.number(0))
+
+
+def _six_in_range(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    ip, place = arguments
+    bits = lab("ip6_bits", place, _long_form(place))
+    return _is_zero(lab("ip6_compare", ip, _long_form(ip), place, _long_form(place), bits))
+
+
+def _split(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    return lab("split_at" if len(arguments) == 3 else "split", *arguments)
+
+
+def _range(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    if kinds[0] == "datetime":
+        step = arguments[2] if len(arguments) > 2 else ast.Literal(0, 0, "timespan", "1h")
+        return lab("moments", *arguments[:2], step)
+    if not set(kinds) <= {"int", "long", UNKNOWN, *DYNAMIC}:
+        raise UnrunnableError("range() over real numbers or timespans")
+    step = arguments[2] if len(arguments) > 2 else trees.number(1)
+    return lab("numbers", *(trees.call("tolong", item) for item in (*arguments[:2], step)))
+
+
+def _indexof(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    if len(arguments) > 3:
+        raise UnrunnableError("indexof() with a length or an occurrence")
+    return trees.call("indexof", *arguments) if len(arguments) == 2 else lab("indexof_from", *arguments)
+
+
+def _bin_at(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    return lab("bin_at_moment" if kinds[0] == "datetime" else "bin_at_number", *arguments)
+
+
+def _turned(name: str) -> _Rule:
+    """A function to the right as one to the left."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        array, places, *fill = arguments
+        back = ast.Unary(0, 0, "-", places) if isinstance(places, ast.Literal) else trees.binary(
+            trees.number(0), "-", places
+        )  # fmt: skip
+        rest = fill or ([ast.DynamicLiteral(0, 0, None)] if "shift" in name else [])
+        return lab(name, array, back, *rest)
+
+    return rule
+
+
+def _pack_all(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    if arguments and not (isinstance(arguments[0], ast.Literal) and arguments[0].value is False):
+        raise UnrunnableError("pack_all() without empty values")
+    if row.open:
+        raise UnrunnableError("pack_all() over columns that depend on values")
+    return trees.call("bag_pack", *(part for name in row.columns for part in (trees.text(name), trees.name(name))))
+
+
+def _column_if_exists(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    wanted, default = arguments
+    if not isinstance(wanted, ast.Literal):
+        raise UnrunnableError("column_ifexists() of a name that is computed")
+    return trees.name(str(wanted.value)) if wanted.value in row.columns else default
+
+
+def _row_number(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    if len(arguments) > 1:
+        raise UnrunnableError("row_number() with a restart")
+    return lab("row_number", arguments[0] if arguments else trees.number(1))
+
+
+def _neighbour(name: str) -> _Rule:
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        offset = arguments[1] if len(arguments) > 1 else trees.number(1)
+        if len(arguments) > 2:
+            return lab(f"{name}_or", arguments[0], offset, arguments[2])
+        return lab(name, arguments[0], offset)
+
+    return rule
+
+
+def _row_cumsum(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    if len(arguments) > 1:
+        raise UnrunnableError("row_cumsum() with a restart")
+    return lab("row_cumsum", *arguments)
+
+
+def _parse_urlquery(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    key = trees.text("Query Parameters")
+    url = trees.call("parse_url", trees.call("strcat", trees.text("http://x/?"), arguments[0]))
+    return trees.call("bag_pack", key, ast.Index(0, 0, url, key))
+
+
+def _ingestion_time(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    """The row's own time: a lab has no delay."""
+    for name in ("TimeGenerated", "Timestamp"):
+        if name in row.columns:
+            return trees.name(name)
+    raise UnrunnableError("ingestion_time() of rows without a time of their own")
+
+
+def _rand(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    if arguments:
+        raise UnrunnableError("rand() with an argument")
+    return lab("rand")
+
+
+_NULL = ast.DynamicLiteral(0, 0, None)
+_RULES: Mapping[str, _Rule] = {
+    **{name: _filled(name, trees.number(32)) for name in ("ipv4_compare", "ipv4_is_match", "format_ipv4", "format_ipv4_mask")},
+    **{name: _listed(name) for name in ("ipv4_is_in_any_range", "has_any_ipv4", "has_any_ipv4_prefix")},
+    **{name: _folded(name) for name in ("set_union", "set_intersect", "set_difference", "bag_merge")},
+    **{name: _typed(name) for name in ("extract", "extractjson")},
+    "ipv6_compare": _six("ipv6_compare", lambda node: node),
+    "ipv6_is_match": _six("ipv6_is_match", _is_zero),
+    "ipv6_is_in_range": _six_in_range,
+    "split": _split,
+    "range": _range,
+    "indexof": _indexof,
+    "bin_at": _bin_at,
+    "array_rotate_right": _turned("array_rotate_left"),
+    "array_shift_right": _turned("array_shift_left"),
+    "array_shift_left": _filled("array_shift_left", _NULL),
+    "pack_all": _pack_all,
+    "column_ifexists": _column_if_exists,
+    "row_number": _row_number,
+    "prev": _neighbour("prev"),
+    "next": _neighbour("next"),
+    "row_cumsum": _row_cumsum,
+    "parse_urlquery": _parse_urlquery,
+    "ingestion_time": _ingestion_time,
+    "rand": _rand,
+    "new_guid": lambda arguments, kinds, row: lab("new_guid"),
+}  # fmt: skip
+
+
+# Aggregates
+
+_COLLECTING: Mapping[str, tuple[str, bool]] = {
+    "make_set": ("set_of", False),
+    "make_set_if": ("set_of_if", True),
+    "make_list": ("list", False),
+    "make_list_if": ("list_if", True),
+    "make_list_with_nulls": ("list_with_nulls", False),
+    "make_bag": ("bag", False),
+    "make_bag_if": ("bag_if", True),
+}
+
+
+def adapted_aggregate(call: ast.Call, kinds: Kinds) -> ast.Node:
+    """An aggregate whose arguments were adapted."""
+    name = ALIASES.get(call.name, call.name)
+    if name in _COLLECTING:
+        return _collected(name, call.arguments, kinds)
+    signature = signature_of(name)
+    arguments = _fitted(call.arguments, kinds, signature) if signature else call.arguments
+    if name in ("min", "max", "minif", "maxif") and kinds and kinds[0] in DYNAMIC:
+        arguments = (trees.call("tostring", arguments[0]), *arguments[1:])
+    if name in ("sum", "avg", "sumif", "avgif") and kinds and kinds[0] in DYNAMIC:
+        arguments = (lab("number", call.arguments[0]), *arguments[1:])
+    if name in _OWN_AGGREGATES:
+        return lab(name, *arguments)
+    return trees.call(name, *arguments)
+
+
+_OWN_AGGREGATES = frozenset(
+    [
+        "take_anyif",
+        "maxif",
+        "minif",
+        "count_distinct",
+        "count_distinctif",
+        "stdevp",
+        "variancep",
+        "percentiles_array",
+        "binary_all_and",
+        "binary_all_or",
+        "binary_all_xor",
+    ]
+)
+
+
+def _collected(name: str, arguments: Arguments, kinds: Kinds) -> ast.Node:
+    own, conditional = _COLLECTING[name]
+    value, *rest = arguments
+    if kinds[0] == "datetime":
+        value = lab("moment", value)
+    elif kinds[0] in _TEXT_OF_EACH:
+        value = trees.call("tostring", value)
+    needed = 1 + conditional
+    if own.startswith(("set", "list")) and name != "make_list_with_nulls" and len(arguments) == needed:
+        rest = [*rest, trees.number(sql_functions.NO_LIMIT)]
+    elif own.startswith("bag"):
+        rest = rest[:conditional]
+    return lab(own, value, *rest)
