@@ -4,23 +4,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
+from ..knowledge.errors import ConfigurationError, UsageError
 from ..tools.languages.query import Check, Language
 from ..tools.languages.translate import check_query
-
-_LATER = ("spl",)
 
 
 def read_language(name: str) -> Language:
     """The query language of a name.
 
     Raises:
-        NotSupportedError: it is planned.
         UsageError: there is no such language.
     """
     known = {item.value: item for item in Language if item is not Language.REST}
-    if name in _LATER:
-        raise NotSupportedError(f"the language {name}")
     if name not in known:
         raise UsageError(f"there is no language {name!r}; the languages are {', '.join(known)}")
     return known[name]

@@ -18,10 +18,10 @@ from ..graphs.conclude import Draft
 from ..graphs.investigate import compile_graph
 from ..graphs.state import GRAPH_VERSION, SERDE, Budget, Deps, State
 from ..graphs.workspace import Workspace
-from ..knowledge.errors import ConfigurationError, UsageError
+from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
 from ..tools.evidence.case import Case
 from ..tools.evidence.records import Answer
-from ..tools.languages.query import Platform
+from ..tools.languages.query import UNCONNECTED, Platform
 from ..tools.response import Approver, Desk, Outcome, ensure_lab_approvers
 from ..tools.vendors.attribution import attributed
 from ..tools.vendors.estate import Estate
@@ -250,4 +250,8 @@ def _platforms(names: Sequence[str] | None) -> frozenset[Platform] | None:
     for name in names:
         if name not in known:
             raise UsageError(f"there is no platform {name!r}; the platforms are {', '.join(known)}")
+        if known[name] in UNCONNECTED:
+            raise NotSupportedError(
+                f"asking {name}, which has no client; `translate` and `check` write and check its queries"
+            )
     return frozenset(known[name] for name in names)

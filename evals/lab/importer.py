@@ -182,7 +182,7 @@ class Recording:
         device = {"device.hostname": host.name, "device.os": "windows"}
         if host.address:
             device["device.ip"] = host.address
-        extra = {"domain": host.domain, **_windows(fields, log, host)}
+        extra = {"domain": host.domain, "record": fields, **_windows(fields, log, host)}
         if told is None:
             self._unmapped[f"{text(fields, 'Channel') or 'no channel'}/{code}"] += 1
             yield Observation(EventClass.BASE, when, device, frozenset({SENTINEL}), extra=extra)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from . import falcon_rows, microsoft_rows, sentinelone_rows
+from . import falcon_rows, microsoft_rows, sentinelone_rows, splunk_rows
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
@@ -18,3 +18,4 @@ def rows_of(seen: Observation) -> Rows:
         yield from sentinelone_rows.rows(seen)
     if seen.sensors & {DEFENDER, SENTINEL}:
         yield from microsoft_rows.rows(seen)
+    yield from splunk_rows.rows(seen)

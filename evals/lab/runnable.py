@@ -3,7 +3,7 @@
 from ...tools.languages import cql
 from ...tools.languages.query import Language
 from ...tools.languages.syntax import QuerySyntaxError
-from . import sql_kql, sql_powerquery
+from . import sql_kql, sql_powerquery, sql_spl
 
 
 def unsupported(language: Language, text: str) -> str | None:
@@ -19,5 +19,7 @@ def unsupported(language: Language, text: str) -> str | None:
             return None
         case Language.POWERQUERY:
             return sql_powerquery.unsupported(text)
+        case Language.SPL:
+            return sql_spl.unsupported(text)
         case _:
             return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from ...tools.languages.kql import schema as kql_schema
+from ...tools.languages.spl import schema as spl_schema
 
 _TYPES = {
     "string": "VARCHAR",
@@ -107,6 +108,7 @@ def tables() -> Mapping[str, Mapping[str, str]]:
         | {"createdAt": "TIMESTAMP", "updatedAt": "TIMESTAMP", "document": "JSON"},
         "s1_agents": _text("id uuid computerName externalIp networkStatus osType siteId")
         | {"lastActiveDate": "TIMESTAMP", "isActive": "BOOLEAN", "document": "JSON"},
+        "splunk_events": {"_time": "TIMESTAMP", **dict.fromkeys(_splunk_fields(), "VARCHAR")},
         "lab_meta": {"key": "VARCHAR", "value": "VARCHAR"},
     }  # fmt: skip
     schema = kql_schema.tables()
@@ -115,3 +117,12 @@ def tables() -> Mapping[str, Mapping[str, str]]:
         first = {column.lower(): column for column in reversed(list(schema[name]))}
         found[name] = {column: _TYPES[kind] for column, kind in schema[name].items() if first[column.lower()] == column}
     return found
+
+
+def _splunk_fields() -> list[str]:
+    """The fields of Windows events in Splunk; of two that differ in case alone (DuckDB ignores it) the first."""
+    found: dict[str, str] = {}
+    for names in (*(log.fields for log in spl_schema.logs().values()), spl_schema.common()):
+        for name in sorted(names):
+            found.setdefault(name.lower(), name)
+    return [name for name in found.values() if name not in ("_time", "_raw")]

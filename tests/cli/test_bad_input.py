@@ -253,13 +253,13 @@ def test_no_lab_where_one_is_named(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("ask", QUESTION, "--platform", "splunk"), "splunk"),
+        (("ask", QUESTION, "--platform", "splunk"), "not supported yet: asking splunk"),
+        (("ask", QUESTION, "--platform", "qradar"), "qradar"),
         (("ask", QUESTION, "--now", "yesterday"), "--now"),
         (("ask", QUESTION, "--step"), "terminal"),
         (("ask", QUESTION, "--case", "c-1"), "no case"),
         (("triage", " "), "alert id"),
         (("translate", QUESTION, "--language", "klingon"), "klingon"),
-        (("translate", QUESTION, "--language", "spl"), "not supported yet"),
         (("check", "klingon", "x"), "klingon"),
         (("check", "fql", "x", "--schema", "tables.json"), "kql"),
         (("check", "kql", "x", "--schema", "missing.json"), "missing.json"),

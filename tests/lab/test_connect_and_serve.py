@@ -77,7 +77,7 @@ async def run(connected: Estate, asked: Query) -> QueryRun:
 async def test_every_language_runs_in_process(lab: Folder) -> None:
     connected = estate_for(lab)
     assert (connected.kind, connected.now()) == ("lab", NOW)
-    assert connected.platforms == frozenset(Platform)
+    assert connected.platforms == {Platform.FALCON, Platform.SENTINELONE, Platform.SENTINEL, Platform.DEFENDER}
     for name, (asked, rows) in QUERIES.items():
         found = await run(connected, asked)
         assert (name, found.status, len(found.rows), found.coverage.complete) == (name, "ok", rows, True)

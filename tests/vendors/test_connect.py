@@ -131,7 +131,7 @@ async def test_the_estate_serves_what_is_configured(
         sleep=time.sleep,
         transport={name: server.transport() for name, server in servers.items()},
     )
-    assert estate.platforms == set(Platform)
+    assert estate.platforms == {Platform.FALCON, Platform.SENTINELONE, Platform.SENTINEL, Platform.DEFENDER}
     assert estate.name == "falcon.test, s1.test, tenant tenant-1"
     assert estate.retention_days == {Platform.DEFENDER: 30}
     assert estate.now() == time.moment - timedelta(days=1)

@@ -15,6 +15,11 @@ class Platform(StrEnum):
     SENTINELONE = "sentinelone"
     SENTINEL = "sentinel"
     DEFENDER = "defender"
+    SPLUNK = "splunk"
+
+
+UNCONNECTED = frozenset({Platform.SPLUNK})
+"""Platforms that have no client yet: queries for them are written and checked, and sent nowhere."""
 
 
 class Language(StrEnum):

@@ -107,6 +107,7 @@ _LANGUAGES = {
     Platform.SENTINELONE: (Language.S1QL, Language.REST),
     Platform.SENTINEL: (Language.KQL,),
     Platform.DEFENDER: (Language.KQL,),
+    Platform.SPLUNK: (Language.SPL,),
 }
 
 
