@@ -14,7 +14,7 @@ QUERIES = (
     "T | where a =~ 'x' and not(b has_any ('y', \"z\")) or c in~ (dynamic(['q']))",
     "T | where Timestamp between (ago(7d) .. now()) and Port !between (1 .. 1024) and e !contains 'x'",
     "T | where a matches regex @'\\d+\\.exe' | extend b = tostring(parse_json(c).d[0]['e f'].g), h = -1.5 * (2 + i)",
-    "T | summarize n = count(), (first, name) = arg_min(Timestamp, Name), make_set(x, 5) by bin(Timestamp, 1h), Host",
+    "T | summarize n = count(), (when, name) = arg_min(Timestamp, Name), make_set(x, 5) by bin(Timestamp, 1h), Host",
     "T | join kind=leftanti (U | where x > 1) on $left.a == $right.b, c | lookup kind=leftouter (V) on d",
     "union kind=inner withsource=Source T, (U | take 5), Device* | project-away *_x, y | project-keep a*",
     "T | mv-expand with_itemindex=i x = todynamic(y) to typeof(string), z limit 5 | mv-apply p = q on (where p.n == 1)",
@@ -107,7 +107,7 @@ def test_a_slip_is_found_where_it_is(text: str, place: str, hint: str | None) ->
     "text",
     [
         "T | where " + "(" * 5_000,
-        "print " + "-" * 5_000 + "1",
+        "print " + "not(" * 5_000 + "1",
         "print dynamic(" + "[" * 5_000,
         "T " + "| join (T " * 200,
         "x" * 200_000,

@@ -464,10 +464,22 @@ class Fork(Operator):
 
 
 @dataclass(frozen=True, slots=True)
+class ScanStep(Node):
+    """`step name: condition => column = value, ...`."""
+
+    name: str
+    condition: Expr
+    assignments: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scan(Operator):
-    """`scan with (steps)`; its steps are not looked into, `columns` are what it declares."""
+    """`scan declare (columns) with (steps)`; `match_id` is the column that numbers the matches, `by` what it runs over."""
 
     columns: tuple[ColumnDef, ...]
+    steps: tuple[ScanStep, ...] = ()
+    match_id: str | None = None
+    by: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

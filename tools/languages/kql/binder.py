@@ -17,7 +17,6 @@ REMOTE = frozenset(
     {"cluster", "database", "workspace", "app", "resource", "adx", "arg", "external_table", "materialized_view"}
 )
 """Functions that lead to tables elsewhere, of which no schema is known."""
-_SIDES = ("$left", "$right")
 
 
 class Binder(NestedBinder):
@@ -91,8 +90,7 @@ class Binder(NestedBinder):
             arguments[first.name] = self._passed(first, piped, call)
         for index, argument in enumerate(call.arguments):
             node = argument.value if isinstance(argument, ast.Named) else argument
-            named = [p for p in parameters if isinstance(argument, ast.Named) and p.name == argument.names[0]]
-            parameter = named[0] if named else parameters[index] if index < len(parameters) else None
+            parameter = self._parameter(call, argument, index, parameters)
             if parameter is not None and parameter.columns is not None:
                 arguments[parameter.name] = self._passed(parameter, self._table(node, row), node)
                 continue
@@ -105,6 +103,25 @@ class Binder(NestedBinder):
             hint = f"{missing[0]} is missing" if missing else None
             self._report("bad_value", f"{call.name} takes {some} arguments, here are {len(call.arguments)}", call, hint)
         return self._apply(function, arguments)
+
+    def _named_function(self, function: UserFunction, node: ast.Name) -> Value:
+        """A function without brackets, which needs no arguments."""
+        if any(parameter.default is None for parameter in function.declaration.parameters):
+            self._report("bad_value", f"{node.name} needs its arguments", node, f"write {node.name}(...)")
+        return self._apply(function, {})
+
+    def _parameter(
+        self, call: ast.Call, argument: ast.Node, index: int, parameters: list[ast.Parameter]
+    ) -> ast.Parameter | None:
+        """The parameter that an argument is for, by its name or by its place."""
+        if not isinstance(argument, ast.Named):
+            return parameters[index] if index < len(parameters) else None
+        name = argument.names[0]
+        found = next((parameter for parameter in parameters if parameter.name == name), None)
+        if found is None:
+            hint = self._meant(name, [parameter.name for parameter in parameters])
+            self._report("bad_value", f"{call.name} has no parameter {name}", argument, hint)
+        return found
 
     def _passed(self, parameter: ast.Parameter, table: Row, node: ast.Node) -> Row:
         """A table as the function's body sees it; it must have the columns that the parameter declares."""
@@ -120,7 +137,7 @@ class Binder(NestedBinder):
         match node:
             case ast.Name():
                 found = self._name(node, row)
-                return self._apply(found, {}) if isinstance(found, UserFunction) else found
+                return self._named_function(found, node) if isinstance(found, UserFunction) else found
             case ast.Literal(type=kind):
                 return kind
             case ast.DynamicLiteral(value=value):
@@ -162,10 +179,11 @@ class Binder(NestedBinder):
 
     def _member(self, node: ast.Member, row: Row | None) -> Value:
         base = node.base
-        if isinstance(base, ast.Name) and base.name in _SIDES:
-            return UNKNOWN
         if isinstance(base, ast.MemberCall) or (isinstance(base, ast.Call) and base.name in REMOTE):
             return Row(open=True)
+        step = self._scope.find(base.name) if isinstance(base, ast.Name) and row is not None else None
+        if isinstance(step, Row) and isinstance(base, ast.Name) and base.name not in (row.columns if row else ()):
+            return self._column(ast.Name(node.start, node.end, node.name), step)  # a step of scan and its column
         return self._part(node, row)
 
     def _call(self, call: ast.Call, row: Row | None) -> Value:

@@ -1,10 +1,12 @@
 """Operators that open nested values and texts (`mv-expand`, `parse`), and plugins."""
 
+from itertools import pairwise
+
 from . import ast
 from .binding_tables import TableBinder, columns_of
 from .naming import implied_name
 from .rows import DYNAMIC, UNKNOWN, Row, element_of, fresh, joined, plain
-from .scalars import TEXT
+from .scalars import TEXT, Scope
 
 _LOOKUPS = frozenset({"ipv4_lookup", "ipv6_lookup", "geo_polygon_lookup", "geo_line_lookup"})
 
@@ -44,6 +46,7 @@ class NestedBinder(TableBinder):
 
     def _parse(self, node: ast.Parse, row: Row) -> Row:
         self._scalar(node.source, row)
+        self._pattern(node)
         captured = [part for part in node.pattern if isinstance(part, ast.ColumnDef)]
         names: set[str] = set()
         for part in captured:
@@ -51,6 +54,19 @@ class NestedBinder(TableBinder):
                 self._declared_twice(part.name, part)
             names.add(part.name)
         return row.with_columns(columns_of(tuple(captured)))
+
+    def _pattern(self, node: ast.Parse) -> None:
+        """What may follow what in a pattern: between two captures there is a text that parts them."""
+        for before, part in pairwise(node.pattern):
+            match before, part:
+                case ast.ColumnDef(), ast.ColumnDef():
+                    self._report(
+                        "bad_value", f"no text parts {before.name} and {part.name}", part, "put a text between them"
+                    )
+                case ast.Star(), ast.ColumnDef() | ast.Star():
+                    self._report("bad_value", "behind * stands the text that is looked for", part)
+                case ast.ColumnDef(type="string"), ast.Star():
+                    self._report("bad_value", f"{before.name} ends nowhere before *", part, "put a text between them")
 
     def _parse_kv(self, node: ast.ParseKv, row: Row) -> Row:
         self._scalar(node.source, row)
@@ -63,7 +79,25 @@ class NestedBinder(TableBinder):
         return Row({"Pattern": "string", "Count": "long", "Representative": "string"})
 
     def _scan(self, node: ast.Scan, row: Row) -> Row:
-        return row.with_columns({**columns_of(node.columns), "match_id": "long"})
+        for key in node.by:
+            self._scalar(key.value if isinstance(key, ast.Ordered) else key, row)
+        wide = row.with_columns(columns_of(node.columns))
+        outer, self._scope = self._scope, Scope(self._scope)
+        self._scope.names |= {step.name: wide for step in node.steps}
+        for step in node.steps:
+            self._scalar(step.condition, wide)
+            for item in step.assignments:
+                self._assigned(item, wide)
+        self._scope = outer
+        return wide.with_columns({node.match_id or "match_id": "long"})
+
+    def _assigned(self, item: ast.Node, row: Row) -> None:
+        """A step of `scan` sets a declared column."""
+        if not isinstance(item, ast.Named):
+            self._report("bad_value", "a step sets columns: Column = value", item)
+            return
+        self._column(ast.Name(item.start, item.value.start, item.names[0]), row)
+        self._scalar(item.value, row)
 
     # Plugins
 

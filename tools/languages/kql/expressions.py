@@ -57,7 +57,32 @@ def _precedences() -> dict[str, int]:
 
 
 _PRECEDENCE = _precedences()
+_NOT_A_VALUE = """
+    accumulate as by contains datatable earliest externaldata find has in invoke latest materialize mdm of print sample
+    sample-distinct search set sql title to top-hitters top-nested toscalar totable verbose viewers where
+"""
+_NOT_A_NAME = """
+    and anomalychart areachart asc assert-schema bagexpansion barchart between bin_legacy boolean byte cachingpolicy
+    callout cancel card char columnchart contains_cs containscs cycles dataexport datascope date datetime decimal
+    decodeblocks desc double dynamic encodingpolicy endswith endswith_cs expandoutput extent_tags_retention
+    external_data first flags float force_remote harddelete hardretention has_all has_any has_cs hasprefix hasprefix_cs
+    hassuffix hassuffix_cs hotcache int int16 int32 int64 int8 isfuzzy journal ladderchart last like likecs linechart
+    long macro-expand make-graph make-series missing mv-apply mv-expand nooptimization notcontains notcontainscs
+    notlike notlikecs or others parse-kv parse-where pathformat piechart pivotchart project project-away
+    project-by-names project-keep project-rename project-reorder project-smart queries query_results real relaxed
+    row_level_security rowstore rowstorepolicy rowstores scatterchart seal seals shards simple softdelete softretention
+    stackedareachart startswith startswith_cs statistics string tablepurge time timechart timeline timepivot timespan
+    treemap uint uint16 uint32 uint64 uint8 ulong union uniqueid views with_itemindex with_match_id with_step_name
+    writeaheadlog true false True False TRUE FALSE
+"""
+NOT_A_NAME = frozenset(_NOT_A_NAME.split())
+"""Words of the language that name nothing unless they stand in brackets and quotes, as in `['last']`."""
+_NOT_NEW = NOT_A_NAME | {"kind", "with_source", "withsource"}
+NOT_A_VALUE = NOT_A_NAME | frozenset(_NOT_A_VALUE.split())
+"""Words that may name a new column, but do not stand for a value unless they are quoted so."""
 _TRUTH = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
+ENDS = frozenset({")", ",", "|", ";", ""})
+"""Behind what stands alone."""
 _CHAINS = frozenset({_ADD, _MULTIPLY})
 
 
@@ -170,27 +195,18 @@ class ExpressionParser:
 
     def _in_list(self, left: ast.Expr, op: str) -> ast.Expr:
         if not self._is("("):
-            if op in ("has_any", "has_all") or op.startswith(("in", "!in")):
-                operand = self._operand()
-                return ast.InList(left.start, operand.end, op, left, (operand,))
-            self._fail(f"expected ( after {op}")
+            self._fail(f"expected ( after {op}", hint=f"put what it is compared with in brackets: {op} (...)")
         opening = self._advance()
         self._enter(opening)
-        items: list[ast.Node] = []
-        if not self._is(")"):
-            items.append(self._value())
-            while self._accept(","):
-                items.append(self._value())
+        items = self._comma_list(self._value)
         self._leave()
-        return ast.InList(left.start, self._expect(")", f"to close {op} (").end, op, left, tuple(items))
+        return ast.InList(left.start, self._expect(")", f"to close {op} (").end, op, left, items)
 
     def _operand(self) -> ast.Expr:
         token = self._token
         if token.kind == "op" and token.text in "+-":
             self._advance()
-            self._enter(token)
-            operand = self._operand()
-            self._leave()
+            operand = self._postfix(self._primary())
             return ast.Unary(token.start, operand.end, token.text, operand)
         return self._postfix(self._primary())
 
@@ -216,10 +232,10 @@ class ExpressionParser:
         if self._is("["):
             return self._index(base)
         token = self._token
-        if token.kind == "literal":  # `.date (...)` reads as a literal; as a member it is a name
+        if token.kind != "name":
             self._fail("expected a name after .")
-        if token.kind not in ("name", "keyword", "number"):
-            self._fail("expected a name after .")
+        if token.text in NOT_A_VALUE:
+            self._reserved(token)
         if self._peek().text == "(" and token.kind == "name":
             call = self._call(self._advance())
             return ast.MemberCall(base.start, call.end, base, call)
@@ -246,7 +262,7 @@ class ExpressionParser:
                 return self._group()
             case "op" if token.text == "[":
                 return self._bracketed_name()
-            case "op" if token.text == "*":
+            case "op" if token.text == "*" and _PRECEDENCE.get(self._peek().text, 0) in (_EQUAL, _TEXT):
                 self._advance()
                 return ast.Star(token.start, token.end)
             case _:
@@ -259,10 +275,18 @@ class ExpressionParser:
                 return self._dynamic(token)
             if token.text == "typeof":
                 return self._typeof(token)
-            return self._call(token)
+            if token.text not in NOT_A_VALUE or token.text in ("toscalar", "totable"):
+                return self._call(token)
+        if token.text in NOT_A_VALUE and token.text not in _TRUTH:
+            self._reserved(token)
         if token.text in _TRUTH:
             return ast.Literal(token.start, token.end, "bool", token.text.lower() == "true")
         return ast.Name(token.start, token.end, token.text)
+
+    def _reserved(self, token: Token) -> NoReturn:
+        """A word of the language stands where a value or a name is expected."""
+        message, hint = f"{token.text} is a word of the language", f"as a name it is written ['{token.text}']"
+        raise QuerySyntaxError(message, token.start, token.end, hint=hint)
 
     def _call(self, name: Token) -> ast.Call:
         opening = self._expect("(")
@@ -277,7 +301,14 @@ class ExpressionParser:
         return ast.Call(name.start, closing.end, name.text, tuple(arguments))
 
     def _argument(self) -> ast.Expr:
-        return self._named(self._value)
+        return self._lone_star() or self._named(self._value)
+
+    def _lone_star(self) -> ast.Star | None:
+        """`*` for every column, where it stands alone."""
+        if not self._is("*") or self._peek().text not in ENDS:
+            return None
+        token = self._advance()
+        return ast.Star(token.start, token.end)
 
     def _group(self) -> ast.Expr:
         opening = self._advance()
@@ -303,7 +334,7 @@ class ExpressionParser:
         opening = self._advance()
         if self._token.kind != "string":
             self._fail("expected a quoted name after [")
-        name = string_value(self._advance())
+        name = self._string().value
         closing = self._expect("]")
         if self._is("("):
             token = Token("name", name, opening.start, closing.end)
@@ -364,9 +395,12 @@ class ExpressionParser:
         value = read()
         return ast.Named(start, value.end, tuple(names), value)
 
-    def _name(self) -> str:
+    def _name(self, forbidden: frozenset[str] = _NOT_NEW) -> str:
+        """The name of something new."""
         token = self._token
         if token.kind == "name":
+            if token.text in forbidden:
+                self._reserved(token)
             return self._advance().text
         if token.text == "[" and self._peek().kind == "string":
             node = self._bracketed_name()

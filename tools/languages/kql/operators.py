@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..syntax import did_you_mean
 from . import ast
-from .expressions import ExpressionParser
+from .expressions import NOT_A_NAME, ExpressionParser
 from .lexer import Token
 
 _AFTER_A_NAME = frozenset({")", ",", ";", "|", ".", "==", "!=", "=~", "!~", "<", ">", "<=", ">=", "=", "[", ".."})
@@ -114,7 +114,7 @@ class OperatorParser(ExpressionParser):
 
     def _distinct(self, token: Token) -> ast.Operator:
         self._parameters()
-        items = self._comma_list(self._named)
+        items = self._comma_list(lambda: self._lone_star() or self._named())
         return ast.Distinct(token.start, self._last_end(), items)
 
     def _summarize(self, token: Token) -> ast.Operator:
@@ -408,7 +408,7 @@ class OperatorParser(ExpressionParser):
             return ()
         self._expect("(", "after with")
         while not self._is(")"):
-            name = self._name()
+            name = self._name(NOT_A_NAME)
             self._expect("=")
             found.append((name, self._expression()))
             if not self._accept(","):
@@ -434,7 +434,7 @@ class OperatorParser(ExpressionParser):
     def _search(self, token: Token) -> ast.Operator:
         exact = self._parameters().get("kind") == "case_sensitive"
         tables = self._in_tables()
-        predicate = self._expression()
+        predicate = self._lone_star() or self._expression()
         return ast.Search(token.start, predicate.end, tables, predicate, exact)
 
     def _find(self, token: Token) -> ast.Operator:
@@ -489,23 +489,34 @@ class OperatorParser(ExpressionParser):
         return ast.Reduce(token.start, self._last_end(), key)
 
     def _scan(self, token: Token) -> ast.Operator:
-        columns: tuple[ast.ColumnDef, ...] = ()
-        self._parameters()
-        if self._accept("order") or self._accept("partition"):
+        match_id = self._parameters().get("with_match_id")
+        by: tuple[ast.Node, ...] = ()
+        while self._accept("order") or self._accept("partition"):
             self._expect("by")
-            self._comma_list(self._ordered)
-        if self._accept("declare"):
-            columns = self._column_defs()
-        self._expect("with")
-        depth = 0
-        while True:
-            piece = self._advance()
-            if piece.kind == "end":
-                self._fail("expected ) to close scan", piece)
-            depth += (piece.text == "(" and piece.kind == "op") - (piece.text == ")" and piece.kind == "op")
-            if depth <= 0:
-                break
-        return ast.Scan(token.start, self._last_end(), columns)
+            by += self._comma_list(self._ordered)
+        columns = self._column_defs() if self._accept("declare") else ()
+        self._expect("with", "before the steps of scan")
+        self._expect("(", "before the steps of scan")
+        steps: list[ast.ScanStep] = []
+        while not steps or not self._is(")"):
+            steps.append(self._scan_step())
+            self._expect(";", "behind the step of scan")
+        self._advance()
+        return ast.Scan(token.start, self._last_end(), columns, tuple(steps), match_id, by)
+
+    def _scan_step(self) -> ast.ScanStep:
+        start = self._expect("step", "in scan").start
+        name = self._name()
+        self._accept("optional")
+        if self._accept("output"):
+            self._expect("=")
+            self._advance()
+        self._expect(":", f"and a condition after step {name}")
+        condition = self._expression()
+        assignments: tuple[ast.Node, ...] = ()
+        if self._accept("=>"):
+            assignments = self._comma_list(self._named)
+        return ast.ScanStep(start, self._last_end(), name, condition, assignments)
 
     # Tables written in the text
 

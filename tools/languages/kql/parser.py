@@ -2,6 +2,7 @@
 
 from ..syntax import QuerySyntaxError
 from . import ast
+from .expressions import NOT_A_VALUE
 from .operators import OperatorParser
 
 
@@ -32,8 +33,6 @@ class _Parser(OperatorParser):
         """Statements up to the closing token, which is left for the caller."""
         statements: list[ast.Statement] = []
         while self._token.kind != "end" and not (closing and self._is(closing)):
-            if self._accept(";"):
-                continue
             statements.append(self._statement())
             if not self._accept(";"):
                 break
@@ -55,9 +54,12 @@ class _Parser(OperatorParser):
 
     def _let(self) -> ast.Statement:
         start = self._advance().start
-        name = self._name()
+        name = self._name(NOT_A_VALUE)
         self._expect("=", f"after let {name}")
-        value = self._function() if self._function_follows() else self._value()
+        if self._is("materialize"):
+            value: ast.Node = self._call(self._advance())
+        else:
+            value = self._function() if self._function_follows() else self._value()
         return ast.Let(start, self._last_end(), name, value)
 
     def _function_follows(self) -> bool:

@@ -65,9 +65,9 @@ _ORDER = frozenset({"<", ">", "<=", ">="})
 _EQUAL = frozenset({"==", "!=", "<>"})
 _IGNORING_CASE = frozenset({"=~", "!~"})
 _ANY_LIST = frozenset({"in", "!in"})
-_STAR_CALLS = frozenset(
-    {"any", "take_any", "arg_max", "arg_min", "argmax", "argmin", "pack_array", "estimate_data_size"}
-)
+_WHOLE = frozenset({"any", "pack_array", "estimate_data_size"})
+_BEHIND = frozenset({"arg_max", "arg_min", "argmax", "argmin"})
+"""Functions that take * alone, and behind their first argument."""
 _MOVING = frozenset({"rand", "new_guid", "row_number", "prev", "next"})
 _COMMON = ("common", "common_or_dynamic", "common_orderable")
 
@@ -161,6 +161,11 @@ class ScalarBinder:
             self._report("unknown_column", message, node, f"put {name} behind by, or into an aggregate: max({name})")
             return
         over = self._over.columns if self._over is not None else ()
+        if name in ("$left", "$right"):
+            self._report(
+                "unknown_column", f"{name} stands in the condition of a join only", node, "name the column alone"
+            )
+            return
         hint = self._meant(name, {*row.columns, *over, *self._scope.all_names()})
         if hint is None and name in self._gone:
             hint = f"{self._gone[name]} dropped this column"
@@ -291,8 +296,9 @@ class ScalarBinder:
     def _argument_kind(self, call: ast.Call, argument: ast.Node, row: Row | None) -> str:
         value = argument.value if isinstance(argument, ast.Named) else argument
         if isinstance(value, ast.Star):
-            if call.name not in _STAR_CALLS:
-                self._report("bad_value", f"{call.name} does not take *", value)
+            alone, behind = len(call.arguments) == 1, value is not call.arguments[0]
+            if not ((alone and call.name in _WHOLE) or (behind and call.name in _BEHIND) or call.name == "take_any"):
+                self._report("bad_value", f"{call.name} does not take * here", value)
             return UNKNOWN
         return self._scalar(value, row)
 
