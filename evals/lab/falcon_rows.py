@@ -109,6 +109,7 @@ def _launched(seen: Observation) -> dict[str, Any]:
         "ParentBaseFileName": text("actor.process.name"),
         "ParentProcessId": _process(seen, "actor.process"),
         "GrandParentBaseFileName": text("actor.process.parent.name"),
+        "OriginalFilename": text("process.original_name"),
         "SHA256HashData": text("process.hash.sha256") or sha256_of(text("process.path")),
         "IntegrityLevel": _INTEGRITY.get(text("process.integrity"), ""),
         "UserSid": sid(text("actor.user.name")) if text("actor.user.name") else "",

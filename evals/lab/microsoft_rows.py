@@ -119,6 +119,8 @@ def _launched(seen: Observation) -> dict[str, Any]:
         "ProcessId": integer(text("process.pid")),
         "ProcessVersionInfoOriginalFileName": text("process.original_name"),
         "ProcessVersionInfoCompanyName": text("process.signer"),
+        "ProcessVersionInfoFileDescription": text("process.description"),
+        "ProcessVersionInfoProductName": text("process.product"),
         "ProcessIntegrityLevel": text("process.integrity"),
         "AccountName": text("actor.user.name").lower(),
         "AccountDomain": text("actor.user.domain").lower(),

@@ -79,6 +79,7 @@ def _actor(seen: Observation) -> dict[str, Any]:
         "srcProcUid": _uid(seen, "actor.process"),
         "srcProcImageSha256": text("actor.process.hash.sha256") or _hash(text("actor.process.path")),
         "srcProcParentName": text("actor.process.parent.name"),
+        "srcProcParentImagePath": text("actor.process.parent.path"),
     }
 
 
@@ -95,6 +96,7 @@ def _target(seen: Observation) -> dict[str, Any]:
         "tgtProcImageSha1": text("process.hash.sha1"),
         "tgtProcImageMd5": text("process.hash.md5"),
         "tgtProcPublisher": text("process.signer"),
+        "tgtProcDisplayName": text("process.description"),
         "tgtProcIntegrityLevel": integrity if integrity in ("LOW", "MEDIUM", "HIGH", "SYSTEM") else "",
         "tgtProcAccessRights": text("process.access_mask"),
     }

@@ -192,6 +192,7 @@ class Reading:
                 "actor.process.uid": key,
                 "actor.process.hash.sha256": known.sha256,
                 "actor.process.parent.name": basename(known.parent),
+                "actor.process.parent.path": known.parent,
                 "actor.user.name": name,
                 "actor.user.domain": domain,
             }

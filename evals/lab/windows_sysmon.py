@@ -27,6 +27,8 @@ def _launched(at: Reading) -> Happened:
                 "process.original_name": at.text("OriginalFileName"),
                 "process.integrity": at.text("IntegrityLevel"),
                 "process.signer": at.text("Company"),
+                "process.description": at.text("Description"),
+                "process.product": at.text("Product"),
             }
         ),
         **at.hashed("process"),

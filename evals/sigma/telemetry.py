@@ -1,8 +1,8 @@
 r"""The events of a rule as the lab's tables: flat Windows and Linux fields, read and written by the lab's own code.
 
 Each event gets a moment of its own, and the rules' moments follow one another, so a rule's events are a time window and
-a row is known by its time. Two spellings are put as the sensors write them, which the lab's writers do not: Falcon's
-paths by volume, Defender's registry hives in full.
+a row is known by its time. What the lab's writers put more simply than the sensors is put as those write it: Falcon's
+paths by volume, its second event of a script, Defender's registry hives in full.
 """
 
 import re
@@ -166,7 +166,10 @@ def _as_written(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple
     for table, row in rows:
         if table == "falcon_events":
             paths = {key: row[key] for key in ("ImageFileName", "TargetFileName", "SourceFileName") if row.get(key)}
-            yield table, {**row, **{key: _by_volume(str(path)) for key, path in paths.items()}}
+            written = {**row, **{key: _by_volume(str(path)) for key, path in paths.items()}}
+            yield table, written
+            if written["#event_simpleName"] == "ScriptControlScanInfo":
+                yield table, {**written, "#event_simpleName": "ScriptControlScanTelemetry"}
         elif table == "DeviceRegistryEvents":
             yield table, {**row, "RegistryKey": _in_full(str(row.get("RegistryKey", "")))}
         else:
