@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from ...tools.languages import s1ql
-from ...tools.languages.s1ql import Comparison, Operator, Value, ValueKind
+from ...tools.languages.s1ql import Comparison, Operator, Quoting, Value, ValueKind
 from ...tools.languages.s1ql.schema import lookup
 from ...tools.languages.syntax import QuerySyntaxError
 from .sql import Clause, QueryRejectedError, joined, moment, naive, quoted
@@ -24,7 +24,7 @@ _SIGNS = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 
 
 def run(
-    telemetry: Telemetry, text: str, start: datetime, end: datetime, limit: int, *, escapes: bool = False
+    telemetry: Telemetry, text: str, start: datetime, end: datetime, limit: int, quoting: Quoting = Quoting.PUBLISHED
 ) -> list[dict[str, Any]]:
     """The events that match within the window, newest first, at most `limit`.
 
@@ -34,13 +34,13 @@ def run(
         start: First moment, included.
         end: Last moment, excluded.
         limit: Most rows.
-        escapes: The text writes a backslash before quotes and backslashes, as pySigma does.
+        quoting: How the text writes its strings.
 
     Raises:
         QueryRejectedError: the text is not S1QL, or names a field that does not exist.
     """
     columns = telemetry.tables.get(TABLE, {})
-    condition = where(text, columns, escapes=escapes)
+    condition = where(text, columns, quoting)
     result = telemetry.run(
         f'SELECT * FROM {telemetry.place(TABLE)} WHERE "eventTime" >= ? AND "eventTime" < ? AND ({condition.sql}) '
         f'ORDER BY "eventTime" DESC LIMIT {limit}',
@@ -49,14 +49,14 @@ def run(
     return result.records()
 
 
-def where(text: str, columns: Mapping[str, str], *, escapes: bool = False) -> Clause:
-    """The condition that a query sets on the table with these columns; `escapes` as for `run`.
+def where(text: str, columns: Mapping[str, str], quoting: Quoting = Quoting.PUBLISHED) -> Clause:
+    """The condition that a query sets on the table with these columns.
 
     Raises:
         QueryRejectedError: the text is not S1QL, or names a field that does not exist.
     """
     try:
-        return _node(s1ql.parse(text, escapes=escapes), columns)
+        return _node(s1ql.parse(text, quoting), columns)
     except QuerySyntaxError as exc:
         raise QueryRejectedError(str(exc)) from exc
 

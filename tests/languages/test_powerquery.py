@@ -237,7 +237,7 @@ def test_a_translation_says_what_it_cannot_do() -> None:
         powerquery.from_s1ql('NamedPipeAccessMode = "x"')
     with pytest.raises(UnsafeValueError, match="control characters"):
         powerquery.from_s1ql('TgtProcName = "a\nb"')
-    strict = powerquery.from_s1ql(r'TgtProcCmdLine Contains "C:\\x\"y"', escapes=True)
+    strict = powerquery.from_s1ql(r'TgtProcCmdLine Contains "C:\\x\"y"', s1ql.Quoting.ESCAPED)
     assert strict.text == r'tgt.process.cmdline contains:matchcase "C:\\x\"y"'
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tracehound.knowledge.errors import UnsafeValueError
 from tracehound.tools.languages import s1ql
 from tracehound.tools.languages.s1ql import Operator, Value, ValueKind
+from tracehound.tools.languages.s1ql.ast import LIST_OPERATORS, UNARY_OPERATORS
+from tracehound.tools.languages.s1ql.parser import FORMS
 from tracehound.tools.languages.s1ql.schema import fields, lookup
 from tracehound.tools.languages.syntax import QuerySyntaxError
 
@@ -53,13 +55,94 @@ def test_backslashes_are_literal_unless_the_strict_dialect_is_asked_for() -> Non
     text = r'a = "C:\\dir\"x"'
     with pytest.raises(QuerySyntaxError):
         s1ql.parse(text + " trailing")
-    strict = s1ql.parse(r'a = "C:\\dir \"x\"" AND b = "y"', escapes=True)
+    strict = s1ql.parse(r'a = "C:\\dir \"x\"" AND b = "y"', s1ql.Quoting.ESCAPED)
     assert isinstance(strict, s1ql.And)
     assert isinstance(strict.parts[0], s1ql.Comparison)
     assert strict.parts[0].values[0].text == 'C:\\dir "x"'
     plain = s1ql.parse(r'a = "C:\\dir"')
     assert isinstance(plain, s1ql.Comparison)
     assert plain.values[0].text == r"C:\\dir"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (r'a containsCIS "C:\Users\" AND b = "\x"', ["C:\\Users\\", "\\x"]),
+        (r'a containsCIS "h\"t\"p" OR b endswithCIS ".7z\""', ['h"t"p', '.7z"']),
+        (r'a startswithCIS "\"C:\x.exe\"  /q C:\Users\" AND b = "1"', ['"C:\\x.exe"  /q C:\\Users\\', "1"]),
+        (r'(a endswithCIS ".cpl\",")', ['.cpl",']),
+        (r'a In Contains AnyCase ("\\srv\", "say \"hi\"", "b")', [r"\\srv" + "\\", 'say "hi"', "b"]),
+        (r'a RegExp "\\\\[0-9]{8}\\.txt$" AND b = "445"', [r"\\[0-9]{8}\.txt$", "445"]),
+        (r'a RegExp "x\\"set\\s\\\\\\"$"', [r"x\"set\s\\\"$"]),
+    ],
+)
+def test_what_pysigma_writes_is_read_as_it_means(text: str, values: list[str]) -> None:
+    node = s1ql.parse(text, s1ql.Quoting.PYSIGMA)
+    parts = node.parts if isinstance(node, s1ql.And | s1ql.Or) else (node,)
+    found = [value.text for part in parts if isinstance(part, s1ql.Comparison) for value in part.values]
+    assert found == values
+
+
+def test_a_line_of_dashes_is_a_comment() -> None:
+    node = s1ql.parse('a = "1"')
+    assert s1ql.parse('--Name\na = "1"') == s1ql.parse('-- one\n  -- two\r\na = "1"\n--end') == node
+    assert refused_at('a = "1" --not at the beginning') == (4, 30)
+    with_dashes = s1ql.parse('a = "x\n--y" OR b = "1"')
+    assert isinstance(with_dashes, s1ql.Or)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('TgtProcName == "x"', "write ="),
+        ('TgtProcName <> "x"', "write !="),
+        ('TgtProcName =~ "x"', "write In Anycase (...) or RegExp"),
+        ('TgtProcName LIKE "%x%"', "write ContainsCIS, StartsWithCIS, EndsWithCIS or RegExp"),
+        ('TgtProcName matches "x"', "write RegExp"),
+        ('TgtProcName Containscsi "x"', "did you mean ContainsCIS?"),
+        ('TgtProcName StartWith "x"', "did you mean StartsWith?"),
+        ('TgtProcName Regex "x"', "write RegExp"),
+        ('TgtProcName RegExpp "x"', "did you mean RegExp?"),
+        ('TgtProcName Not StartsWith "x"', "write NOT (...) around the condition"),
+        ('TgtProcName Contains ("x", "y")', "lists stand behind In, In Anycase, In Contains and In Contains Anycase"),
+        ('TgtProcName In Contains "x", "y"', 'In ("a", "b")'),
+        ('TgtProcName = "x" AND', None),
+        ('TgtProcName = "x")', "no bracket is open here"),
+        ('(TgtProcName = "x" SrcProcName = "y")', "join conditions with AND or OR"),
+        ('Contains "x"', "a field stands before Contains"),
+        (
+            'TgtProcName = "x" | limit 5',
+            "a quote ends a string only before ), AND, OR, NOT or the end, and in a list before a comma",
+        ),
+        ("TgtProcName = powershell.exe", 'write "powershell.exe"'),
+    ],
+)
+def test_a_refusal_says_what_to_write(text: str, hint: str | None) -> None:
+    (found,) = s1ql.check(text).diagnostics
+    assert (found.severity, found.code, found.hint) == ("error", "syntax", hint)
+    assert 0 <= found.start < found.end <= len(text) + 1
+
+
+def test_names_of_old_are_known_by_what_has_taken_their_place() -> None:
+    for known in fields().values():
+        if known.use is not None:
+            newer = lookup(known.use)
+            assert newer is not None
+            assert newer.use is None
+            assert (known.type, known.values) == (newer.type, newer.values)
+            (found,) = (item for item in s1ql.check(f"{known.name} Is Not Empty").diagnostics)
+            assert (found.severity, found.hint) == ("warning", f"use {known.use}")
+
+
+def test_every_way_of_writing_an_operator_is_read_in_any_case() -> None:
+    for form, (operator, negated) in FORMS.items():
+        value = '("x")' if operator in LIST_OPERATORS else '"x" AND "y"' if operator is Operator.BETWEEN else '"x"'
+        for written in (form, form.upper(), form.title()):
+            text = f"a {written} {'' if operator in UNARY_OPERATORS else value}"
+            node = s1ql.parse(text)
+            assert isinstance(node, s1ql.Comparison)
+            assert (node.operator, node.negated) == (operator, negated)
+            assert s1ql.parse(s1ql.to_text(node)) == node
 
 
 @pytest.mark.parametrize(

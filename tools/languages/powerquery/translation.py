@@ -31,12 +31,12 @@ _MINDS_CASE = frozenset({_FROM.STARTSWITH, _FROM.ENDSWITH})
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
 
 
-def from_s1ql(query: str | s1ql.Node, *, escapes: bool = False) -> Compiled:
+def from_s1ql(query: str | s1ql.Node, quoting: s1ql.Quoting = s1ql.Quoting.PUBLISHED) -> Compiled:
     """Write an S1QL 1.0 query as a PowerQuery filter.
 
     Args:
         query: The text, or its tree.
-        escapes: The text writes a backslash before quotes and backslashes, as pySigma does.
+        quoting: How the text writes its strings.
 
     Returns:
         The text of the filter; `cannot_express` says what differs.
@@ -46,7 +46,7 @@ def from_s1ql(query: str | s1ql.Node, *, escapes: bool = False) -> Compiled:
         QueryError: it names a field that has no known name in S1QL 2.0.
         UnsafeValueError: a value holds control characters, which no literal of PowerQuery carries.
     """
-    node = s1ql.parse(query, escapes=escapes) if isinstance(query, str) else query
+    node = s1ql.parse(query, quoting) if isinstance(query, str) else query
     work = Translation()
     return Compiled(to_text(work.condition(node)), tuple(dict.fromkeys(work.losses)))
 

@@ -3,7 +3,9 @@
 from .ast import And, Comparison, Node, Not, Operator, Or, Value, ValueKind
 from .check import check
 from .compile import compile_search
-from .parser import parse, to_text
+from .lexer import Quoting
+from .parser import parse
+from .printer import to_text
 
 __all__ = [
     "And",
@@ -12,6 +14,7 @@ __all__ = [
     "Not",
     "Operator",
     "Or",
+    "Quoting",
     "Value",
     "ValueKind",
     "check",

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ..literals import regex_problem
 from ..query import Check, Code, Diagnostic, Language, Severity
 from ..syntax import QuerySyntaxError, did_you_mean
 from .ast import LIST_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind, ors
+from .lexer import Quoting
 from .parser import parse
 from .schema import COLLECTIONS, MAX_LIST, MAX_ORS, Field, by_v2, fields, lookup
 
@@ -23,19 +25,21 @@ _PRESENCE = frozenset({Operator.IS_EMPTY, Operator.EXISTS})
 _EXACT = frozenset({Operator.EQ, Operator.NE, Operator.IN})
 _ORDER = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE, Operator.BETWEEN})
 _ALLOWED = {
-    "enum": _EXACT | {Operator.IN_ANYCASE},
-    "int": _EXACT | _ORDER,
-    "timestamp": frozenset({Operator.EQ, Operator.NE}) | _ORDER,
-    "bool": _EXACT | {Operator.IS_TRUE, Operator.IS_FALSE},
+    "enum": _PRESENCE | _EXACT | {Operator.IN_ANYCASE},
+    "int": _PRESENCE | _EXACT | _ORDER,
+    "timestamp": _PRESENCE | _ORDER | {Operator.EQ, Operator.NE},
+    "bool": _PRESENCE | _EXACT | {Operator.IS_TRUE, Operator.IS_FALSE},
     "string": frozenset(Operator) - _ORDER - {Operator.IS_TRUE, Operator.IS_FALSE},
 }
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:?\d{2})?)?\Z|\d{10,13}\Z"
 )
+_pattern_problem = lru_cache(maxsize=1024)(regex_problem)
+"""Hunts repeat their patterns, and judging one takes as long as the rest of a query."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
 
 
-def check(text: str, collection: str | None = None) -> Check:
+def check(text: str, collection: str | None = None, *, quoting: Quoting = Quoting.PUBLISHED) -> Check:
     """Check a query: fields, operators, types, closed lists, regular expressions, size.
 
     The time span is given outside the text, so a query is always bounded in time.
@@ -46,17 +50,17 @@ def check(text: str, collection: str | None = None) -> Check:
         )
         return Check(Language.S1QL, False, True, (unknown,))
     try:
-        node = parse(text)
+        node = parse(text, quoting)
     except QuerySyntaxError as error:
         return Check(Language.S1QL, False, True, (error.diagnostic(),), COLLECTIONS)
-    conditions = list(_conditions(node))
-    found = [item for condition in conditions for item in _judge(condition)]
+    conditions = [(item, lookup(item.field)) for item in _conditions(node)]
+    found = [problem for item, known in conditions for problem in _judge(item, known)]
     count = ors(node)
     if count > MAX_ORS:
         message = f"{count} ORs, and Deep Visibility is known to take about {MAX_ORS}"
         found.append(Diagnostic("too_complex", "warning", message, 0, len(text), "use In Contains Anycase (...)"))
     found.sort(key=lambda item: (item.start, item.end))
-    names = (known.name if (known := lookup(item.field)) else item.field for item in conditions)
+    names = (known.name if known else item.field for item, known in conditions)
     return Check(
         Language.S1QL,
         not any(item.severity == "error" for item in found),
@@ -78,9 +82,8 @@ def _conditions(node: Node) -> Iterator[Comparison]:
                 yield from _conditions(part)
 
 
-def _judge(item: Comparison) -> Iterator[Diagnostic]:
+def _judge(item: Comparison, known: Field | None) -> Iterator[Diagnostic]:
     end = item.start + len(item.field)
-    known = lookup(item.field)
     if known is None:
         first = by_v2().get(item.field.lower())
         hint = f"{item.field} is the S1QL 2.0 name of {first}" if first else did_you_mean(item.field, _current())
@@ -92,7 +95,7 @@ def _judge(item: Comparison) -> Iterator[Diagnostic]:
     if len(item.values) > MAX_LIST:
         message = f"an In list holds at most {MAX_LIST} items, this one {len(item.values)}"
         yield Diagnostic("too_complex", "error", message, item.values[MAX_LIST].start, item.values[-1].end)
-    if item.operator not in _ALLOWED[known.type] | _PRESENCE:
+    if item.operator not in _ALLOWED[known.type]:
         yield Diagnostic(
             "bad_operator",
             # What is read off a name is no ground for refusing.
@@ -104,7 +107,14 @@ def _judge(item: Comparison) -> Iterator[Diagnostic]:
         )
         return
     for value in item.values:
-        yield from _value(item, value, known)
+        if not _plain(item, value, known):
+            yield from _value(item, value, known)
+
+
+def _plain(item: Comparison, value: Value, known: Field) -> bool:
+    """Text compared with text, as in most conditions: nothing to find."""
+    text = known.type == "string" and value.kind is ValueKind.STRING
+    return text and item.operator is not Operator.REGEXP and '"' not in value.text
 
 
 def _current() -> list[str]:
@@ -129,7 +139,7 @@ def _value(item: Comparison, value: Value, known: Field) -> Iterator[Diagnostic]
         case "string" if value.kind is not ValueKind.STRING:
             yield at("type_mismatch", f"{known.name} is text", f'write "{value.text}"', warn=True)
         case "string" if item.operator is Operator.REGEXP:
-            problem = regex_problem(value.text)
+            problem = _pattern_problem(value.text)
             if problem is not None:
                 yield Diagnostic("bad_value", *problem, value.start, value.end)
         case "string" if item.operator in LIST_OPERATORS or item.operator in _EXACT:
@@ -152,7 +162,7 @@ def _enum(item: Comparison, value: Value, known: Field) -> Iterator[Diagnostic]:
     hint = f"did you mean {near}?" if near else did_you_mean(value.text, known.values)
     yield Diagnostic(
         "bad_value",
-        "error",
+        "warning" if known.inferred else "error",
         f"{known.name} is never {value.text!r}",
         value.start,
         value.end,

@@ -11,7 +11,7 @@ from ..search import Operator as Ask
 from ..values import moment_of, number_of
 from ..views import Attribute, View
 from .ast import And, Comparison, Node, Not, Operator, Or, Value, ValueKind, ors
-from .parser import to_text
+from .printer import to_text
 from .schema import MAX_LIST, MAX_ORS, Field, lookup
 
 _ORDER = {Ask.GT: Operator.GT, Ask.GE: Operator.GE, Ask.LT: Operator.LT, Ask.LE: Operator.LE}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 COLLECTIONS = ("events",)
 MAX_LIST = 100
@@ -31,19 +32,20 @@ class Field:
 
 @cache
 def fields() -> Mapping[str, Field]:
-    """Every field by its name in lower case, since names are the same in any case. Source: LANGUAGES appendix A."""
+    """Every field by its name in lower case, since names are the same in any case.
+
+    Source: LANGUAGES appendix A; names of old are the keys of events in VENDOR_APIS 2.4 and in public clients.
+    """
     content = json.loads(files("tracehound.tools.languages.s1ql").joinpath("fields.json").read_text(encoding="utf-8"))
-    return {
-        name.lower(): Field(
-            name,
-            entry["type"],
-            tuple(entry.get("values", ())),
-            entry.get("inferred", False),
-            entry.get("v2"),
-            entry.get("use"),
-        )
-        for name, entry in content.items()
-    }
+    return {name.lower(): _field(name, entry, content) for name, entry in content.items()}
+
+
+def _field(name: str, entry: Mapping[str, Any], content: Mapping[str, Mapping[str, Any]]) -> Field:
+    """A field; a name of old is of the type of the name that has taken its place."""
+    newer = entry.get("use")
+    facts = content[newer] if newer else entry
+    inferred = newer is not None or facts.get("inferred", False)
+    return Field(name, facts["type"], tuple(facts.get("values", ())), inferred, entry.get("v2"), newer)
 
 
 @cache

@@ -1,0 +1,52 @@
+"""S1QL 1.0 objects to text, canonically."""
+
+from ....knowledge.errors import UnsafeValueError
+from .ast import LIST_OPERATORS, UNARY_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind
+from .lexer import CLOSES_IN_LIST, NEXT_CONDITION
+
+
+def to_text(node: Node) -> str:
+    """Print a query canonically: alternatives always in brackets, strings in double quotes.
+
+    Raises:
+        UnsafeValueError: a string that no way of quoting can carry.
+    """
+    match node:
+        case Comparison():
+            return _comparison(node)
+        case Not(part=part):
+            return f"NOT {to_text(part)}" if isinstance(part, Or) else f"NOT ({to_text(part)})"
+        case And(parts=parts):
+            return " AND ".join(f"({to_text(part)})" if isinstance(part, And) else to_text(part) for part in parts)
+        case Or(parts=parts):
+            alternatives = (f"({to_text(part)})" if isinstance(part, And) else to_text(part) for part in parts)
+            return f"({' OR '.join(alternatives)})"
+
+
+def _comparison(node: Comparison) -> str:
+    values = [_literal(value) for value in node.values]
+    match node.operator:
+        case Operator.IS_EMPTY:
+            return f"{node.field} Is {'Not ' if node.negated else ''}Empty"
+        case operator if operator in UNARY_OPERATORS:
+            return f"{node.field} {operator}"
+        case Operator.BETWEEN:
+            return f"{node.field} Between {values[0]} AND {values[1]}"
+        case operator if operator in LIST_OPERATORS:
+            return f"{node.field} {'Not ' if node.negated else ''}{operator} ({', '.join(values)})"
+        case Operator.CONTAINS | Operator.CONTAINS_CIS if node.negated:
+            suffix = "CIS" if node.operator is Operator.CONTAINS_CIS else ""
+            return f"{node.field} Does Not Contain{suffix} {values[0]}"
+        case operator:
+            return f"{node.field} {operator} {values[0]}"
+
+
+def _literal(value: Value) -> str:
+    if value.kind is not ValueKind.STRING:
+        return value.text
+    for quote in "\"'":
+        close = CLOSES_IN_LIST[quote].search(value.text + quote)
+        # The first place where the reader would stop must be the end of the value.
+        if close is not None and close.start() == len(value.text) and not NEXT_CONDITION.search(value.text):
+            return f"{quote}{value.text}{quote}"
+    raise UnsafeValueError(f"S1QL cannot carry the value {value.text!r}: its quotes would end the string.")
