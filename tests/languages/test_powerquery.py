@@ -306,7 +306,7 @@ commands = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.builds(powerquery.Query, st.one_of(st.none(), conditions), st.lists(commands, min_size=1, max_size=3).map(tuple))
 )

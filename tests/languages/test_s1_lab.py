@@ -35,7 +35,7 @@ WINDOW = Window(start=START, end=START + timedelta(days=1))
 WIDE = (START - timedelta(days=400), START + timedelta(days=400))
 
 TEXTS = {
-    "endpointName": ["WS-7", "ws-7.corp.example", "WS-71", "srv a"],
+    "endpointName": ["WS-7", "ws-7", "WS-71", "srv a"],
     "tgtProcName": ["powershell.exe", "PowerShell.EXE", "cmd.exe", "a.b", "say \"hi\""],
     "tgtProcCmdLine": ["powershell -enc AAAA", "cmd /c dir C:\\Temp\\x", "a.b", "50% of_it", "x 'y' \"z\"", "C:\\a\\"],
     "tgtProcUser": ["CORP\\ann", "ann", "ann@corp.example", "joann", "NT AUTHORITY\\SYSTEM"],
@@ -75,7 +75,14 @@ def other_rows() -> list[dict[str, Any]]:
         row(5, "Login", "logins", endpointName="srv a", loginsUserName="ann", loginIsSuccessful="false"),
         row(6, "Registry Value Modified", "registry", registryKeyPath="HKLM\\Run\\Updater", registryValue="C:\\u.exe"),
         row(7, "File Creation", "file", tgtFilePath="C:\\Temp\\a.tmp", tgtFileSize="1500"),
-        row(8, "File Creation", "file", tgtFilePath="C:\\temp\\B.TMP", tgtFileSize="900"),
+        row(
+            8,
+            "File Creation",
+            "file",
+            endpointName="ws-7.corp.example",
+            tgtFilePath="C:\\temp\\B.TMP",
+            tgtFileSize="900",
+        ),
     ]
 
 
@@ -116,7 +123,7 @@ def meant(where: Expression | None, query: Query, rows: list[dict[str, Any]]) ->
 
 
 FIELDS: dict[str, list[Scalar]] = {
-    "device.hostname": ["ws-7", "WS-7.CORP.example", "a", "x"],
+    "device.hostname": ["ws-7", "WS-71", "a", "x"],
     "process.name": ["powershell.exe", "POWER", ".exe", "say \"hi\"", "A.B"],
     "process.cmd_line": ["-ENC", "c:\\temp\\", "a.b", "%", "_", "\"z\"", "C:\\A\\", "'y'"],
     "actor.user.name": ["ann", "system", "x"],
@@ -148,7 +155,7 @@ def _joined(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressio
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(where=st.recursive(leaves, _joined, max_leaves=5))
 def test_the_same_search_gives_the_same_rows_in_both_languages(telemetry: Telemetry, where: Expression) -> None:
     for query in asked(where):
@@ -172,6 +179,7 @@ def test_the_same_search_gives_the_same_rows_in_both_languages(telemetry: Teleme
         (EventClass.REGISTRY, Condition(field="reg.value_name", values=("updater",)), ["o6"]),
         (EventClass.FILE, Condition(field="file.name", values=("b.tmp",)), ["o8"]),
         (EventClass.FILE, Condition(field="file.name", op=Operator.MATCHES, values=(r"^[ab]\.tmp$",)), ["o7", "o8"]),
+        (EventClass.FILE, Condition(field="device.hostname", values=("WS-7", "x")), ["o8"]),
         (EventClass.FILE, Condition(field="file.size", op=Operator.GT, values=(1000,)), ["o7"]),
         (EventClass.FILE, Condition(field="time", op=Operator.GE, values=("2026-11-23T11:08:00Z",)), ["o8"]),
     ],

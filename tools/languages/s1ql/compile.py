@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from ..compiling import Builder, NotCarriedError, Part, condition_nodes
-from ..literals import beyond_re2, block_pattern, escaped, in_last_part, joined_patterns, pattern, within_last_part
+from ..literals import beyond_re2, block_pattern, in_last_part, joined_patterns, pattern, within_last_part
 from ..query import Compiled, Language
 from ..search import Condition, Search, matches
 from ..search import Operator as Ask
@@ -154,8 +154,6 @@ class _S1ql(Builder[Node]):
         last_part = attribute.transform == "basename"
         if last_part and not (texts := within_last_part(texts)):
             return Part(False)
-        if attribute.kind == "user" and op in (Ask.STARTSWITH, Ask.ENDSWITH):
-            return Part(_regexp(name, _beside_domain(op, texts)), False, "asked with a domain beside the name as well")
         as_pattern = last_part or not all(map(_quotable, texts))
         if op is Ask.EQ and attribute.kind in ("host", "user"):
             if as_pattern or self._compact or len(texts) > 1:
@@ -174,8 +172,6 @@ class _S1ql(Builder[Node]):
             return Part(True, False, "a pattern is not compared with the items of a list")
         if (problem := beyond_re2(texts)) is not None:
             return Part(True, False, problem)
-        if attribute.kind == "user" and any("^" in text or "$" in text or "\\A" in text for text in texts):
-            return Part(True, False, "the pattern asks where the name begins or ends, and a domain may stand beside it")
         if attribute.transform == "basename":
             patterns = [found for text in texts if (found := in_last_part(text)) is not None]
             if len(patterns) < len(texts):
@@ -224,12 +220,6 @@ def _regexp(name: str, text: str) -> Comparison:
     if written.endswith("\\\\"):
         written = written[:-2] + r"\x5c"
     return Comparison(name, Operator.REGEXP, (Value(ValueKind.STRING, f"(?i){written}"),))
-
-
-def _beside_domain(op: Ask, texts: Sequence[str]) -> str:
-    r"""A pattern for accounts that begin or end so, in `DOMAIN\name` and `name@domain` too."""
-    names = f"({'|'.join(map(escaped, texts))})"
-    return rf"(^|\\){names}" if op is Ask.STARTSWITH else f"{names}($|@)"
 
 
 def _hex(char: str) -> str:
