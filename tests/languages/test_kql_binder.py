@@ -88,7 +88,7 @@ def test_columns_flow(text: str, expected: list[str]) -> None:
         ("T | where Timestamp > 5", "type_mismatch", "Timestamp > 5", None),
         ("T | summarize count() by Extra", "type_mismatch", "Extra", "wrap it in tostring(...)"),
         ("T | extend x = substring(Name)", "bad_value", "substring(Name)", None),
-        ("T | join kind=iner (U) on Name", "bad_value", "join kind=iner (U) on Name", "did you mean inner?"),
+        ("T | join kind=iner (U) on Name", "syntax", "iner", "did you mean inner?"),
         ("T | evaluate mystery(Name)", "unknown_function", "mystery(Name)", None),
         ("T | invoke FileProfile(Name)", "unknown_column", "Name", None),
         ("let f = (a:string) { T | where Nme == a }; f('x')", "unknown_column", "Nme", "did you mean Name?"),

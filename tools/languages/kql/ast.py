@@ -168,10 +168,11 @@ class Pipeline(Node):
 
 @dataclass(frozen=True, slots=True)
 class ColumnDef(Node):
-    """`name: type`."""
+    """`name: type`; the columns of scan may start with a value."""
 
     name: str
     type: str
+    default: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ class ExternalData(Node):
 
     columns: tuple[ColumnDef, ...]
     locations: tuple[Expr, ...]
+    properties: tuple[tuple[str, Expr], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,9 +390,10 @@ class Invoke(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Render(Operator):
-    """`render chart`: no effect on rows."""
+    """`render chart`, with its properties: no effect on rows."""
 
     chart: str
+    properties: tuple[tuple[str, Expr], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,9 +487,10 @@ class Scan(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Reduce(Operator):
-    """`reduce by key`."""
+    """`reduce by key`, with its properties."""
 
     by: Expr
+    properties: tuple[tuple[str, Expr], ...] = ()
 
 
 # Statements

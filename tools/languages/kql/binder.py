@@ -259,7 +259,7 @@ class Binder(NestedBinder):
         ast.ParseKv: NestedBinder._parse_kv,
         ast.Evaluate: NestedBinder._evaluate,
         ast.Invoke: _invoke,
-        ast.Render: NestedBinder._unchanged,
+        ast.Render: NestedBinder._render,
         ast.Consume: NestedBinder._unchanged,
         ast.GetSchema: NestedBinder._get_schema,
         ast.As: NestedBinder._as,

@@ -7,11 +7,12 @@ from ..query import Code
 from . import ast
 from .naming import implied_name, is_guess, is_own_column
 from .rows import DYNAMIC, UNKNOWN, Row, fresh, plain
-from .scalars import BOOL, ScalarBinder, Several, Value
+from .scalars import BOOL, NOTHING, TEXT, ScalarBinder, Several, Value
 from .signatures import parameter
 
 _ROWS = parameter("integer")
 _SORTABLE = parameter("flat")
+_TITLES = frozenset({"title", "xtitle", "ytitle"})
 
 
 class Projection:
@@ -239,6 +240,12 @@ class ColumnBinder(ScalarBinder):
         kind = self._column(node.of, row)
         self._groupable((node.of,), row)
         return Row({implied_name(node.of) or "Column1": kind})
+
+    def _render(self, node: ast.Render, row: Row) -> Row:
+        for name, value in node.properties:
+            if name in _TITLES and not TEXT.rank(found := self._scalar(value, NOTHING)):
+                self._report("type_mismatch", f"{name} is a text, this is {plain(found)}", value)
+        return row
 
     def _unchanged(self, node: ast.Operator, row: Row) -> Row:
         return row

@@ -4,15 +4,11 @@ from fnmatch import fnmatchcase
 
 from . import ast
 from .binding_summaries import SummaryBinder
+from .operators import LEFT_ONLY, RIGHT_ONLY
 from .rows import NUMBERS, UNKNOWN, Row, joined, of_any, plain, united
 from .scalars import BOOL, NOTHING, Scope
 from .signatures import parameter
 
-_LEFT_ONLY = frozenset({"leftanti", "anti", "leftantisemi", "leftsemi"})
-_RIGHT_ONLY = frozenset({"rightanti", "rightantisemi", "rightsemi"})
-_INNER = frozenset({"", "inner", "leftouter"})
-_JOIN_KINDS = _LEFT_ONLY | _RIGHT_ONLY | _INNER | {"innerunique", "rightouter", "fullouter"}
-_UNION_KINDS = frozenset({"inner", "outer"})
 _STEPS = parameter("summable")
 _TABLE_NAME = {"$table": "string"}
 
@@ -63,15 +59,11 @@ class TableBinder(SummaryBinder):
     # Join and lookup
 
     def _join(self, node: ast.Join, row: Row) -> Row:
-        known = _INNER if node.operator == "lookup" else _JOIN_KINDS
-        if node.kind not in known:
-            message = f"there is no {node.operator} kind {node.kind}"
-            self._report("bad_value", message, node, self._meant(node.kind, known - {""}))
         right = self._table(node.right)
         keys = [key for condition in node.on for key in self._join_keys(condition, row, right)]
-        if node.kind in _LEFT_ONLY:
+        if node.kind in LEFT_ONLY:
             return row
-        if node.kind in _RIGHT_ONLY:
+        if node.kind in RIGHT_ONLY:
             return self._dropping(row, right, f"{node.operator} kind={node.kind}")
         return joined(row, right, keys if node.operator == "lookup" else ())
 
@@ -134,9 +126,6 @@ class TableBinder(SummaryBinder):
     # Union
 
     def _union(self, node: ast.Union, row: Row) -> Row:
-        if node.kind not in _UNION_KINDS:
-            message = f"there is no union kind {node.kind}"
-            self._report("bad_value", message, node, self._meant(node.kind, _UNION_KINDS))
         parts = [row] if row.columns or row.open else []
         parts += [self._fuzzy(table) if node.fuzzy else self._table(table) for table in node.tables]
         result = united(parts, node.kind)

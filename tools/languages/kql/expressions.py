@@ -437,7 +437,7 @@ class ExpressionParser:
         if self._accept("["):
             self._enter(token)
             items: list[object] = []
-            while not self._is("]"):
+            while not (self._is("]") and not items):
                 items.append(self._json())
                 if not self._accept(","):
                     break
@@ -447,7 +447,7 @@ class ExpressionParser:
         if self._accept("{"):
             self._enter(token)
             pairs: list[tuple[str, object]] = []
-            while not self._is("}"):
+            while not (self._is("}") and not pairs):
                 if self._token.kind != "string":
                     self._fail("expected a quoted key")
                 key = self._string().value

@@ -14,6 +14,19 @@ _PARAMETER_NAMES = """
     decodeblocks expandoutput datascope id access with_node_id cycles
 """
 _PARAMETERS = frozenset(_PARAMETER_NAMES.split())
+LEFT_ONLY = frozenset({"leftanti", "anti", "leftantisemi", "leftsemi"})
+"""Kinds of join that yield rows of the left side alone."""
+RIGHT_ONLY = frozenset({"rightanti", "rightantisemi", "rightsemi"})
+LOOKUP_KINDS = frozenset({"inner", "leftouter"})
+JOIN_KINDS = LEFT_ONLY | RIGHT_ONLY | LOOKUP_KINDS | {"innerunique", "rightouter", "fullouter"}
+_UNION_KINDS, _BAG_KINDS = frozenset({"inner", "outer"}), frozenset({"bag", "array"})
+_PARSE_KINDS = frozenset({"simple", "regex", "relaxed"})
+_SEARCH_KINDS = frozenset({"default", "case_insensitive", "case_sensitive"})
+_CHART_NAMES = """
+    3Dchart anomalychart areachart barchart card columnchart graph ladderchart linechart list piechart pivotchart plotly
+    sankey scatterchart stackedareachart table timechart timeline timepivot treemap
+"""
+_CHARTS = frozenset(_CHART_NAMES.split())
 
 
 class OperatorParser(ExpressionParser):
@@ -65,8 +78,8 @@ class OperatorParser(ExpressionParser):
             operators.append(self._operator())
         return tuple(operators)
 
-    def _parameters(self) -> dict[str, str]:
-        """`kind=inner`, `hint.strategy=shuffle` and the like, by name."""
+    def _parameters(self, kinds: frozenset[str] = frozenset()) -> dict[str, str]:
+        """`kind=inner`, `hint.strategy=shuffle` and the like, by name; `kinds` are what a kind may be."""
         found: dict[str, str] = {}
         while self._token.kind == "name" and self._token.text in _PARAMETERS:
             ahead, name = 1, self._token.text
@@ -80,6 +93,9 @@ class OperatorParser(ExpressionParser):
             value = self._advance()
             if value.kind not in ("name", "string", "number", "timespan"):
                 self._fail(f"expected a value for {name}", value)
+            if name == "kind" and kinds and value.text not in kinds:
+                hint = did_you_mean(value.text, kinds) or f"kinds: {', '.join(sorted(kinds))}"
+                self._fail("there is no such kind here", value, hint)
             found[name] = value.text
         return found
 
@@ -203,18 +219,16 @@ class OperatorParser(ExpressionParser):
     # Several tables
 
     def _join(self, token: Token) -> ast.Operator:
-        kind = self._parameters().get("kind", "")
+        kind = self._parameters(LOOKUP_KINDS if token.text == "lookup" else JOIN_KINDS).get("kind", "")
         right = self._postfix(self._primary())
         if self._accept("on"):
             on = self._comma_list(self._expression)
-        elif kind == "cross":
-            on = ()
         else:
             self._fail(f"expected on after the table of {token.text}")
         return ast.Join(token.start, self._last_end(), token.text, kind, right, on)
 
     def _union(self, token: Token) -> ast.Operator:
-        parameters = self._parameters()
+        parameters = self._parameters(_UNION_KINDS)
         tables = self._comma_list(self._table)
         source = parameters.get("withsource", parameters.get("with_source"))
         fuzzy = parameters.get("isfuzzy", "false").lower() == "true"
@@ -276,7 +290,7 @@ class OperatorParser(ExpressionParser):
     # Nested values
 
     def _mv_expand(self, token: Token) -> ast.Operator:
-        parameters = self._parameters()
+        parameters = self._parameters(_BAG_KINDS)
         items = self._comma_list(self._expand)
         limit = self._expression() if self._accept("limit") else None
         index, bags = parameters.get("with_itemindex"), _bags(parameters)
@@ -348,7 +362,7 @@ class OperatorParser(ExpressionParser):
         return value, self._expression()
 
     def _parse(self, token: Token) -> ast.Operator:
-        parameters = tuple(self._parameters().items())
+        parameters = tuple(self._parameters(_PARSE_KINDS).items())
         source = self._expression()
         self._expect("with", "after the text to parse")
         pattern: list[ast.Literal | ast.Star | ast.ColumnDef] = []
@@ -391,15 +405,16 @@ class OperatorParser(ExpressionParser):
 
     def _render(self, token: Token) -> ast.Operator:
         chart = self._token
-        if chart.kind != "name":
-            self._fail("expected a chart such as timechart")
+        if chart.text not in _CHARTS:
+            self._fail("expected a chart such as timechart", hint=did_you_mean(chart.text, _CHARTS))
         self._advance()
+        properties: list[tuple[str, ast.Expr]] = []
         while self._token.kind == "name" and self._peek().text == "=":
+            name = self._advance().text
             self._advance()
-            self._advance()
-            self._comma_list(self._primary)
-        self._properties()
-        return ast.Render(token.start, self._last_end(), chart.text)
+            properties += [(name, value) for value in self._comma_list(self._primary)]
+        properties += self._properties()
+        return ast.Render(token.start, self._last_end(), chart.text, tuple(properties))
 
     def _properties(self) -> tuple[tuple[str, ast.Expr], ...]:
         """`with (name = value, ...)`, where it is there."""
@@ -432,7 +447,7 @@ class OperatorParser(ExpressionParser):
         return ast.Consume(token.start, token.end)
 
     def _search(self, token: Token) -> ast.Operator:
-        exact = self._parameters().get("kind") == "case_sensitive"
+        exact = self._parameters(_SEARCH_KINDS).get("kind") == "case_sensitive"
         tables = self._in_tables()
         predicate = self._lone_star() or self._expression()
         return ast.Search(token.start, predicate.end, tables, predicate, exact)
@@ -482,11 +497,13 @@ class OperatorParser(ExpressionParser):
     def _reduce(self, token: Token) -> ast.Operator:
         self._expect("by")
         key = self._expression()
+        properties: list[tuple[str, ast.Expr]] = []
         while self._token.kind == "name" and self._token.text in ("with", "threshold", "characters", "kind"):
-            self._advance()
+            name = self._advance().text
             if self._accept("="):
-                self._primary()
-        return ast.Reduce(token.start, self._last_end(), key)
+                properties.append((name, self._primary()))
+            self._accept(",")
+        return ast.Reduce(token.start, self._last_end(), key, tuple(properties))
 
     def _scan(self, token: Token) -> ast.Operator:
         match_id = self._parameters().get("with_match_id")
@@ -494,7 +511,7 @@ class OperatorParser(ExpressionParser):
         while self._accept("order") or self._accept("partition"):
             self._expect("by")
             by += self._comma_list(self._ordered)
-        columns = self._column_defs() if self._accept("declare") else ()
+        columns = self._column_defs(defaults=True) if self._accept("declare") else ()
         self._expect("with", "before the steps of scan")
         self._expect("(", "before the steps of scan")
         steps: list[ast.ScanStep] = []
@@ -520,7 +537,7 @@ class OperatorParser(ExpressionParser):
 
     # Tables written in the text
 
-    def _column_defs(self) -> tuple[ast.ColumnDef, ...]:
+    def _column_defs(self, *, defaults: bool = False) -> tuple[ast.ColumnDef, ...]:
         self._expect("(")
         columns: list[ast.ColumnDef] = []
         while not self._is(")"):
@@ -528,21 +545,20 @@ class OperatorParser(ExpressionParser):
                 star = self._advance()
                 columns.append(ast.ColumnDef(star.start, star.end, "*", "dynamic"))
             else:
-                columns.append(self._typed_column())
-                if self._accept("="):  # the columns of scan may start with a value
-                    self._operand()
+                columns.append(self._typed_column(defaults))
             if not self._accept(","):
                 break
         self._expect(")")
         return tuple(columns)
 
-    def _typed_column(self) -> ast.ColumnDef:
+    def _typed_column(self, defaults: bool) -> ast.ColumnDef:
         start = self._token.start
         quoted = self._token.kind == "string"  # datatable accepts it
         name = self._string().value if quoted else self._name()
         self._expect(":", f"and a type after {name}")
         kind = self._type_name()
-        return ast.ColumnDef(start, self._last_end(), name, kind)
+        default = self._operand() if defaults and self._accept("=") else None
+        return ast.ColumnDef(start, self._last_end(), name, kind, default)
 
     def _column_def(self) -> ast.ColumnDef:
         start, name = self._token.start, self._name()
@@ -571,8 +587,8 @@ class OperatorParser(ExpressionParser):
             if not self._accept(","):
                 break
         self._expect("]", "to close the locations")
-        self._properties()
-        return ast.ExternalData(token.start, self._last_end(), columns, tuple(locations))
+        properties = self._properties()
+        return ast.ExternalData(token.start, self._last_end(), columns, tuple(locations), properties)
 
     def _assert_schema(self, token: Token) -> ast.Operator:
         self._column_defs()

@@ -19,8 +19,13 @@ _ELSEWHERE = {
     "adx": "reads an Azure Data Explorer cluster",
     "arg": "reads Azure Resource Graph",
     "external_table": "reads an external table",
+    "inline_external_table": "reads an external table",
+    "materialized_view": "reads a view whose definition is not known",
+    "entity_group": "reads a group of other databases",
+    "graph": "reads a stored graph",
     "stored_query_result": "reads a stored result",
 }
+_FROM_TABLES = frozenset({"table", "materialize", "toscalar", "totable"})
 TIME_COLUMNS = frozenset({"Timestamp", "TimeGenerated", "ingestion_time"})
 """What bounds a query in time when it is compared from below."""
 _LIMITS = (ast.Take, ast.Top, ast.SampleDistinct, ast.TopHitters, ast.TopNested)
@@ -41,12 +46,41 @@ def writes(
         return
     waiting: list[ast.Node] = [query]
     seen: set[str] = set()
+    known = {*functions, *_FROM_TABLES, *(node.name for node in ast.walk(query) if isinstance(node, ast.Let))}
     while waiting:
         for node in ast.walk(waiting.pop()):
             yield from _judged(node, allowed_locations)
+            for call in _called_for_rows(node):
+                if call.name not in known and call.name not in _ELSEWHERE and call.name not in library().scalar:
+                    yield _refused(f"{call.name}() is a function whose body is not known", call)
             if isinstance(node, ast.Call | ast.Name) and node.name in functions and node.name not in seen:
                 seen.add(node.name)
                 waiting.append(functions[node.name])
+
+
+def _called_for_rows(node: ast.Node) -> Iterator[ast.Call]:
+    """The calls directly below a node whose rows it takes."""
+    match node:
+        case (
+            ast.Pipeline(source=value)
+            | ast.Join(right=value)
+            | ast.Let(value=value)
+            | ast.ExpressionStatement(value=value)
+        ):
+            below: tuple[ast.Node, ...] = (value,)
+        case ast.Union(tables=tables) | ast.Search(tables=tables) | ast.Find(tables=tables):
+            below = tables
+        case ast.InList(items=items):
+            below = items
+        case ast.Partition(source=ast.Call() as value):
+            below = (value,)
+        case ast.Call(name=name, arguments=arguments) if name in _FROM_TABLES:
+            below = arguments
+        case ast.Invoke(call=call):
+            below = (call,)
+        case _:
+            below = ()
+    yield from (item for item in below if isinstance(item, ast.Call))
 
 
 def _judged(node: ast.Node, allowed_locations: Collection[str]) -> Iterator[Diagnostic]:
@@ -60,6 +94,8 @@ def _judged(node: ast.Node, allowed_locations: Collection[str]) -> Iterator[Diag
                 yield _refused(f"the plugin {call.name} is not known to be harmless", call)
         case ast.Call(name=name) if name in _ELSEWHERE:
             yield _refused(f"{name}() {_ELSEWHERE[name]}", node)
+        case ast.Call(name=name) if name.startswith("__"):
+            yield _refused(f"{name}() is not for queries", node)
         case ast.SetStatement(name=name):
             yield _refused(f"set {name} changes how the query runs", node)
         case ast.OtherStatement(keyword=keyword):

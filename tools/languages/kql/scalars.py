@@ -391,7 +391,7 @@ class ScalarBinder:
 
 
 _TRUTH, TEXT, _SIGNED = parameter("bool|dynamic"), parameter("string|dynamic"), parameter("summable|dynamic")
-_PLACE, _KEY, _PLACE_OR_KEY = parameter("integer"), parameter("string"), parameter("integer|string")
+_PLACE, _KEY, _PLACE_OR_KEY = parameter("integer"), parameter("string"), parameter("integer|string|dynamic")
 BOOL = parameter("bool")
 
 
