@@ -160,6 +160,14 @@ def test_deep_nesting_is_refused_and_does_not_overflow() -> None:
         ("| let n=count()", [("error", "bad_operator")]),
         ("| let x=coalesce(registry.value, registry.oldValue)", [("error", "unknown_function")]),
         ("| group x=pct(95), y=sum()", [("error", "type_mismatch"), ("error", "type_mismatch")]),
+        ("event.category = process", [("error", "unknown_column")]),
+        ("| group count() by endpoint.name | sort -count(), endpoint.name", []),
+        (
+            'dataSource.name = "Okta" actor.alternateId = * | group n=count() by actor.alternateId',
+            [("warning", "unknown_column"), ("warning", "unknown_column")],
+        ),
+        ('dataSource.name = "SentinelOne" actor.alternateId = *', [("error", "unknown_column")]),
+        ('filter( event.type == "IP Connect" AND endpoint.name contains:anycase("H") ) | limit 5', []),
         ("| let x=lower(registry.value) + 1", [("error", "type_mismatch")]),
     ],
 )
@@ -170,6 +178,7 @@ def test_what_the_data_lake_would_answer_silently_is_found(text: str, expected: 
 def test_hints_name_the_right_field_value_and_function() -> None:
     hints = {
         'TgtProcName = "x"': "TgtProcName is the S1QL 1.0 name of tgt.process.name",
+        "event.category = process": 'write "process"',
         'CmdLine = "x"': "CmdLine is the S1QL 1.0 name of src.process.cmdline",
         'tgt.process.nmae = "x"': "did you mean tgt.process.name?",
         'event.type = "ModuleLoad"': "did you mean Module Load?",

@@ -48,10 +48,13 @@ class Judge:
         self._whole_event = True
         """Whether the fields of the event are still there beside those that commands have made."""
         self._first = False
+        self._of_others = False
+        """Whether the first filter asks for the events of other products, whose fields are not known here."""
 
     def condition(self, node: Expression, *, first: bool) -> None:
         """Judge a filter; only the first one searches the text of the whole event."""
         self._first = first
+        self._of_others = self._of_others or _asks_for_others(node)
         self.expression(node)
         self._first = False
 
@@ -117,6 +120,10 @@ class Judge:
         match node:
             case Compare(left=left, right=right):
                 self._expression(left, grouped=grouped)
+                if isinstance(right, Field) and self._known(right.name) is None and self._known_field(left):
+                    hint = f'write "{right.name}"'
+                    self._find("unknown_column", f"there is no field {right.name}", right.start, right.end, hint)
+                    return
                 self._expression(right, grouped=grouped)
                 self.findings += compared(node, self._subject(left), self._subject(right))
                 self._null(node)
@@ -147,6 +154,9 @@ class Judge:
             hint = f"write !({node.left.name} = *)" if node.sign == "=" else f"write {node.left.name} = *"
             self._find("silent_zero", message, node.start, node.end, hint, "warning")
 
+    def _known_field(self, node: Expression) -> bool:
+        return isinstance(node, Field) and self._known(node.name) is not None
+
     def _subject(self, node: Expression) -> Column | None:
         return self._known(node.name) if isinstance(node, Field) else None
 
@@ -173,7 +183,8 @@ class Judge:
         newer = by_older_name().get(name.lower())
         meant = f"{name} is the S1QL 1.0 name of {newer}" if newer else did_you_mean(name, (*fields(), *self._made))
         quoted = None if "." in name else f'write a text in quotes: "{name}"'
-        self._find("unknown_column", f"there is no field {name}", node.start, node.end, meant or quoted)
+        severity: Severity = "warning" if self._of_others else "error"
+        self._find("unknown_column", f"there is no field {name}", node.start, node.end, meant or quoted, severity)
 
     def _call(self, node: Call, grouped: bool) -> str:
         aggregate, scalar = AGGREGATES.get(node.name), SCALARS.get(node.name)
@@ -215,6 +226,18 @@ class Judge:
         self, code: Code, message: str, start: int, end: int, hint: str | None = None, severity: Severity = "error"
     ) -> None:
         self.findings.append(Diagnostic(code, severity, message, start, end, hint))
+
+
+def _asks_for_others(node: Expression) -> bool:
+    match node:
+        case Compare(left=Field(name="dataSource.name"), sign="=", right=Value(text=text)):
+            return text.lower() != "sentinelone"
+        case Test(subject=Field(name="dataSource.name"), values=values):
+            return any(value.text.lower() != "sentinelone" for value in values)
+        case And(parts=parts) | Or(parts=parts):
+            return any(map(_asks_for_others, parts))
+        case _:
+            return False
 
 
 def _column_type(function: Function) -> str:

@@ -41,7 +41,7 @@ class _Parser(ExpressionParser):
             raise QuerySyntaxError("the query is empty", 0, 0)
         condition: Expression | None = None
         commands: list[Command] = []
-        if self._keyword("filter") and self._after.kind not in ("sign", "test"):
+        if self._keyword("filter") and (self._after.text == "(" or self._after.kind not in ("sign", "test")):
             commands.append(self._command())
         elif not self._is("|"):
             self._refuse_leading_command()
@@ -169,7 +169,11 @@ class _Parser(ExpressionParser):
         descending = self._is("-")
         if self._is("-", "+"):
             self._take()
-        return Key(self.expression(loose=False), descending)
+        expression = self.expression(loose=False)
+        if isinstance(expression, Call) and not expression.arguments:
+            # Rows are sorted by the column that `count()` has made.
+            expression = Field(expression.name, expression.start, expression.end)
+        return Key(expression, descending)
 
     def _limit(self) -> Limit:
         token = self._take()
