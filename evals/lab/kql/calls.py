@@ -1,5 +1,6 @@
 """Calls of functions and aggregates, written as calls that run: old names, default arguments, conversions."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ....tools.languages.kql import ast
@@ -41,7 +42,7 @@ def lab(name: str, *arguments: ast.Node) -> ast.Call:
 
 def as_text(node: ast.Node, kind: str) -> ast.Node:
     """The value as Kusto reads it where text is wanted."""
-    return node if kind in ("string", UNKNOWN, "any") else trees.call("tostring", node)
+    return node if kind in ("string", UNKNOWN, "any") else _tostring((node,), (kind,), Row())
 
 
 def as_kind(node: ast.Node, found: str, wanted: str) -> ast.Node:
@@ -50,13 +51,13 @@ def as_kind(node: ast.Node, found: str, wanted: str) -> ast.Node:
         return node
     match wanted:
         case "string" | "guid":
-            return trees.call("tostring", node)
+            return lab("text_of_json", node)
         case "bool":
             return lab("truth", node)
         case "datetime":
-            return trees.call("todatetime", trees.call("tostring", node))
+            return trees.call("todatetime", lab("text_of_json", node))
         case "timespan":
-            return trees.call("totimespan", trees.call("tostring", node))
+            return trees.call("totimespan", lab("text_of_json", node))
         case _:
             return lab("number", node)
 
@@ -100,7 +101,7 @@ def _fit(node: ast.Node, kind: str, place: Parameter) -> ast.Node:
     if kind in DYNAMIC:
         one = next((item for item in _READ_AS if item in wanted), None)
         return as_kind(node, kind, one) if one else node
-    return trees.call("tostring", node) if "string" in wanted and kind != "string" else node
+    return as_text(node, kind) if "string" in wanted else node
 
 
 _EXACT = 2
@@ -212,7 +213,47 @@ def _range(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
 def _indexof(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
     if len(arguments) > 3:
         raise UnrunnableError("indexof() with a length or an occurrence")
-    return trees.call("indexof", *arguments) if len(arguments) == 2 else lab("indexof_from", *arguments)
+    return lab("indexof_text", *arguments) if len(arguments) == 2 else lab("indexof_from", *arguments)
+
+
+_TEXT_OF: Mapping[str, str] = {
+    "string": "text_of_string",
+    "guid": "text_of_string",
+    "int": "text_of_number",
+    "long": "text_of_number",
+    "datetime": "text_of_moment",
+    "bool": "text_of_bool",
+    **dict.fromkeys(DYNAMIC, "text_of_json"),
+}
+
+
+def _tostring(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    own = _TEXT_OF.get(kinds[0])
+    return lab(own, *arguments) if own else trees.call("tostring", *arguments)
+
+
+def _of_text(name: str) -> _Rule:
+    """A function of a text, without the translator's test of what it is at run time."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        if kinds[0] in DYNAMIC:
+            return lab(name, lab("text_of_json", arguments[0]))
+        return lab(name, *arguments) if kinds[0] == "string" else trees.call(name, *arguments)
+
+    return rule
+
+
+def _substring(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    return lab(f"substring_{len(arguments)}", as_text(arguments[0], kinds[0]), *arguments[1:])
+
+
+def _strcat(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    texts = (_tostring((argument,), (kind,), row) for argument, kind in zip(arguments, kinds, strict=True))
+    return lab("strcat", *(item.arguments[0] if _is_text(item) else item for item in texts))
+
+
+def _is_text(node: ast.Node) -> bool:
+    return isinstance(node, ast.Call) and node.name == f"{sql_functions.PREFIX}text_of_string"
 
 
 def _bin_at(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
@@ -258,6 +299,8 @@ def _neighbour(name: str) -> _Rule:
     def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
         offset = arguments[1] if len(arguments) > 1 else trees.number(1)
         if len(arguments) > 2:
+            if kinds[0] != kinds[2] and not {kinds[0], kinds[2]} <= {"int", "long", "real"}:
+                raise UnrunnableError(f"{name}() with a default of another type")
             return lab(f"{name}_or", arguments[0], offset, arguments[2])
         return lab(name, arguments[0], offset)
 
@@ -285,9 +328,46 @@ def _ingestion_time(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
 
 
 def _rand(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
-    if arguments:
-        raise UnrunnableError("rand() with an argument")
-    return lab("rand")
+    return lab("rand_below", *arguments) if arguments else lab("rand")
+
+
+def _abs(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    return lab("abs_span", *arguments) if kinds[0] == "timespan" else trees.call("abs", *arguments)
+
+
+def _bag_pack(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    """Keys are text, whatever they are given as; a datetime is packed as Kusto writes it."""
+    packed = [
+        as_text(argument, kind) if place % 2 == 0 or kind in ("datetime", "timespan") else argument
+        for place, (argument, kind) in enumerate(zip(arguments, kinds, strict=True))
+    ]
+    return trees.call("bag_pack", *packed)
+
+
+_SPAN_ELEMENT = re.compile(r"d+|hh?|HH?|mm?|ss?|[fF]+|.", re.DOTALL)
+_SPAN_PARTS: Mapping[str, tuple[int, int]] = {
+    "d": (86_400_000_000, 1_000_000_000),
+    "h": (3_600_000_000, 24),
+    "m": (60_000_000, 60),
+    "s": (1_000_000, 60),
+}
+
+
+def _format_timespan(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    value, shape = arguments
+    if not isinstance(shape, ast.Literal):
+        raise UnrunnableError("format_timespan() with a format that is computed")
+    pieces: list[ast.Node] = []
+    for element in _SPAN_ELEMENT.findall(str(shape.value)):
+        letter = element[0].lower()
+        if letter in _SPAN_PARTS:
+            unit, most = _SPAN_PARTS[letter]
+            pieces.append(lab("span_part", value, *(trees.number(n) for n in (unit, most, len(element)))))
+        elif letter == "f":
+            pieces.append(lab("span_fraction", value, trees.number(len(element))))
+        else:
+            pieces.append(trees.text(element))
+    return lab("strcat", *pieces)
 
 
 _NULL = ast.DynamicLiteral(0, 0, None)
@@ -302,6 +382,10 @@ _RULES: Mapping[str, _Rule] = {
     "split": _split,
     "range": _range,
     "indexof": _indexof,
+    "tostring": _tostring,
+    "strcat": _strcat,
+    "substring": _substring,
+    **{name: _of_text(name) for name in ("strlen", "tolower", "toupper", "isempty", "isnotempty")},
     "bin_at": _bin_at,
     "array_rotate_right": _turned("array_rotate_left"),
     "array_shift_right": _turned("array_shift_left"),
@@ -315,6 +399,10 @@ _RULES: Mapping[str, _Rule] = {
     "parse_urlquery": _parse_urlquery,
     "ingestion_time": _ingestion_time,
     "rand": _rand,
+    "abs": _abs,
+    "bag_pack": _bag_pack,
+    "pack": _bag_pack,
+    "format_timespan": _format_timespan,
     "new_guid": lambda arguments, kinds, row: lab("new_guid"),
 }  # fmt: skip
 

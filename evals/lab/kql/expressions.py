@@ -209,7 +209,10 @@ class Expressions:
         if op in STRING_OPERATORS or op in ("=~", "!~", "matches regex"):
             if op.strip("!") in ("like", "notlike", "likecs", "notlikecs"):
                 raise UnrunnableError(f"the operator {op}")
-            left, right = as_text(left, left_kind), as_text(right, right_kind)
+            left, right = (
+                _settled(as_text(left, left_kind), left_kind),
+                _settled(as_text(right, right_kind), right_kind),
+            )
         elif op in _COMPARING:
             left, right = _comparable(left, left_kind, right, right_kind, op in _EQUAL)
         elif op in _ARITHMETIC:
@@ -226,12 +229,13 @@ class Expressions:
         elif left_kind in DYNAMIC:
             left = as_kind(left, left_kind, next((k for k in kinds if k not in DYNAMIC), "string"))
         elif left_kind in NUMBERS and "string" in kinds:
-            left = trees.call("tostring", left)
+            left = as_text(left, left_kind)
         elif left_kind == "string":
             items = [
-                trees.call("tostring", item) if k in NUMBERS and isinstance(item, ast.Literal | ast.Unary) else item
+                as_text(item, k) if k in NUMBERS and isinstance(item, ast.Literal | ast.Unary) else item
                 for item, k in zip(items, kinds, strict=True)
             ]
+        left = _settled(left, left_kind)
         items = [_as_list(item, k) for item, k in zip(items, kinds, strict=True)]
         return ast.InList(node.start, node.end, node.op, left, tuple(items))
 
@@ -261,10 +265,15 @@ def _comparable(
     left, right = as_kind(left, left_kind, right_kind), as_kind(right, right_kind, left_kind)
     if equality:
         if left_kind == "string" and right_kind in NUMBERS:
-            right = trees.call("tostring", right)
+            right = as_text(right, right_kind)
         elif right_kind == "string" and left_kind in NUMBERS:
-            left = trees.call("tostring", left)
-    return left, right
+            left = as_text(left, left_kind)
+    return _settled(left, left_kind), _settled(right, right_kind)
+
+
+def _settled(node: ast.Node, kind: str) -> ast.Node:
+    """A column of a known type, so that the translator need not test it at run time."""
+    return lab("same", node) if isinstance(node, ast.Name) and kind not in DYNAMIC and kind != UNKNOWN else node
 
 
 def _computable(left: ast.Node, left_kind: str, right: ast.Node, right_kind: str, op: str) -> tuple[ast.Node, ast.Node]:

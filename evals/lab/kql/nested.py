@@ -39,7 +39,7 @@ class Nested(Several):
             name = named or fresh(f"Column{place + 1}", before)
             resolved = self.resolved(value, flow.row, scope)
             written = self.fitted(resolved, flow.row)
-            if not isinstance(written, ast.Name):
+            if not (isinstance(written, ast.Name) and written.name in flow.row.columns):
                 column = self.fresh("expanded")
                 made[column], written = written, trees.name(column)
             kinds[name] = item.type or "dynamic"

@@ -1,12 +1,10 @@
-"""A query's tree to KQL that the translator reads: statements, functions and tables; operators are in `operators`."""
+"""A query's tree in words that can be translated: statements, functions and tables; operators are in `operators`."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from ....knowledge.errors import NotSupportedError
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.functions import workspace_functions
-from ....tools.languages.kql.printer import to_text
 from ....tools.languages.kql.rows import Row
 from . import trees
 from .expressions import EMPTY, REMOTE
@@ -14,6 +12,7 @@ from .faults import SyntaxFaultError, UnrunnableError, unresolved_table
 from .flow import Flow
 from .names import Closure, Constant, Scope, Table
 from .operators import Operators
+from .translation import Rewritten
 from .workspace import Workspace
 
 _MOST_CALLS = 200
@@ -28,8 +27,8 @@ class Rewriter(Operators):
         super().__init__(workspace)
         self._calls = 0
 
-    def query(self, tree: ast.Query) -> str:
-        """The query's last expression, with the `let` statements that it needs, as text.
+    def query(self, tree: ast.Query) -> Rewritten:
+        """The query's last expression, with what it needs.
 
         Raises:
             SyntaxFaultError: a control command.
@@ -60,21 +59,18 @@ class Rewriter(Operators):
                     raise UnrunnableError(f"a statement {keyword}")
         if result is None:
             raise SyntaxFaultError("the query has no expression that yields rows")
-        return self.text(result)
+        return self.rewritten(result)
 
     def _result(self, value: ast.Node, scope: Scope) -> ast.Node:
         if self.is_table(value, EMPTY, scope) or isinstance(value, ast.Name):
             return self.table(value, scope)[0]
         return ast.Print(0, 0, (trees.named("print_0", self.written(value, EMPTY, scope)),))
 
-    def text(self, node: ast.Node) -> str:
-        """A rewritten table as KQL, behind the statements that it needs."""
+    def rewritten(self, node: ast.Node) -> Rewritten:
+        """A table that is written, with what it reads."""
         needed = self._needed(node)
-        lets = [let for let in self.lets if let.name in needed]
-        try:
-            return ";\n".join(to_text(self._spelled(part)) for part in (*lets, node))
-        except NotSupportedError as exc:
-            raise UnrunnableError(str(exc)) from exc
+        lets = [ast.Let(0, 0, let.name, self._spelled(let.value)) for let in self.lets if let.name in needed]
+        return Rewritten(self._spelled(node), lets)
 
     def _needed(self, node: ast.Node) -> set[str]:
         known = {let.name: let for let in self.lets}
@@ -230,8 +226,11 @@ class Rewriter(Operators):
         match call.name:
             case "materialize" if call.arguments:
                 return self.table(call.arguments[0], scope)
-            case "table" if call.arguments and isinstance(call.arguments[0], ast.Literal):
-                return self._named_table(str(call.arguments[0].value), scope)
+            case "table" if call.arguments:
+                name = self.written(call.arguments[0], EMPTY, scope)
+                if not isinstance(name, ast.Literal):
+                    raise UnrunnableError("table() of a name that is computed")
+                return self._named_table(str(name.value), scope)
             case _ if call.name in REMOTE:
                 raise UnrunnableError(f"{call.name}()")
             case _ if call.name in workspace_functions():

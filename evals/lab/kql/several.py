@@ -1,6 +1,6 @@
 """Operators over several tables: joins, unions, searches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ....tools.languages.kql import ast
@@ -40,9 +40,27 @@ class Several(Summaries):
         keys = tuple(self._key(key, flow.row, right_row) for key in _conditions(node.on))
         if not keys:
             raise UnrunnableError("join without a condition")
+        if kind not in _LEFT_ONLY | _RIGHT_ONLY:
+            dropped = {_right_name(key) for key in keys} if node.operator == "lookup" else set()
+            right, right_row, keys = self._apart(flow.row, right, right_row, keys, dropped)
         flow.add(
             ast.Join(0, 0, node.operator, kind, right, keys), _joined(flow.row, right_row, node.operator, kind, keys)
         )
+
+    def _apart(
+        self, left: Row, right: ast.Node, row: Row, keys: tuple[ast.Node, ...], dropped: set[str]
+    ) -> tuple[ast.Node, Row, tuple[ast.Node, ...]]:
+        """The right side of a join with the names that its columns have behind it, and the keys in these names."""
+        both = list(joined(left, row, dropped).columns)[len(left.columns) :]
+        kept = [name for name in row.columns if name not in dropped]
+        renames = {old: new for old, new in zip(kept, both, strict=True) if old != new}
+        if not renames:
+            return right, row, keys
+        items = tuple(trees.named(new, trees.name(old)) for old, new in renames.items())
+        source = right if isinstance(right, ast.Pipeline) else ast.Pipeline(0, 0, right, ())
+        renamed = ast.Pipeline(0, 0, source.source, (*source.operators, trees.project(*items, kind="project-rename")))
+        columns = {renames.get(name, name): kind for name, kind in row.columns.items()}
+        return renamed, Row(columns, row.open), tuple(_renamed_key(key, renames) for key in keys)
 
     def _key(self, key: ast.Node, left: Row, right: Row) -> ast.Node:
         if isinstance(key, ast.Name):
@@ -181,6 +199,12 @@ def _conditions(on: tuple[ast.Node, ...]) -> Iterator[ast.Node]:
             yield condition
 
 
+def _renamed_key(key: ast.Node, renames: Mapping[str, str]) -> ast.Node:
+    old = _right_name(key)
+    left = key.left if isinstance(key, ast.Binary) else ast.Member(0, 0, trees.name("$left"), old)
+    return trees.binary(left, "==", ast.Member(0, 0, trees.name("$right"), renames.get(old, old)))
+
+
 def _side(node: ast.Node) -> str:
     return node.base.name if isinstance(node, ast.Member) and isinstance(node.base, ast.Name) else ""
 
@@ -207,6 +231,8 @@ def _spread(node: ast.Node, everything: str, exact: bool, row: Row) -> ast.Node:
             return ast.Logical(0, 0, op, tuple(_spread(part, everything, exact, row) for part in parts))
         case ast.Call(name="not", arguments=(argument,)):
             return trees.call("not", _spread(argument, everything, exact, row))
+        case ast.Star():
+            return trees.truth(True)
         case ast.Literal(type="string", value=str(text)):
             return _term(trees.name(everything), text, exact)
         case ast.Binary(op=op, left=ast.Star(), right=right):

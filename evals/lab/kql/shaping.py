@@ -15,6 +15,7 @@ from .names import Namer, Scope, Table
 from .workspace import Workspace
 
 _SCHEMA_COLUMNS = {"ColumnName": "string", "ColumnOrdinal": "int", "DataType": "string", "ColumnType": "string"}
+_BEGINNING = "\u0001"
 _ORDER_MATTERS = frozenset({"row_number", "prev", "next", "row_cumsum", "row_rank_dense", "row_rank_min"})
 
 
@@ -210,8 +211,20 @@ class Shaping(Expressions):
         if kind != "string":
             written = trees.call("tostring", written)
         columns = {part.name: part.type for part in node.pattern if isinstance(part, ast.ColumnDef)}
-        parsed = ast.Parse(0, 0, node.word, node.parameters, written, node.pattern)
-        flow.add(parsed, flow.row.with_columns(columns))
+        made = {name: self.fresh("parsed") for name in columns if not (name.isidentifier() and name.isascii())}
+        pattern = tuple(
+            ast.ColumnDef(0, 0, made.get(part.name, part.name), part.type) if isinstance(part, ast.ColumnDef) else part
+            for part in node.pattern
+        )
+        if isinstance(pattern[0], ast.ColumnDef):  # it begins with the text itself: give that a beginning
+            pattern = (trees.text(_BEGINNING), *pattern)
+            written = trees.call("strcat", trees.text(_BEGINNING), written)
+        parsed = ast.Parse(0, 0, node.word, node.parameters, written, pattern)
+        flow.add(parsed, flow.row.with_columns({made.get(name, name): kind for name, kind in columns.items()}))
+        if made:
+            self.extended(flow, {name: trees.name(column) for name, column in made.items()})
+            flow.row = flow.row.with_columns(columns)
+            self.select(flow, [name for name in flow.row.columns if name not in made.values()])
 
     def _parse_kv(self, flow: Flow, node: ast.ParseKv, scope: Scope) -> None:
         properties = {name: value.value for name, value in node.properties if isinstance(value, ast.Literal)}

@@ -110,6 +110,9 @@ MACROS: Mapping[str, str] = {
     "make_string(points)": "array_to_string([chr(CAST(v AS INTEGER)) FOR v IN lab_items(points)], '')",
     "unicode_codepoints_from_string(s)": "to_json([unicode(c) FOR c IN string_split(s, '')])",
     "isascii(s)": "NOT regexp_matches(s, '[^\\x00-\\x7F]')",
+    "part(s, start)": "CASE WHEN start >= 0 THEN substr(s, start + 1) WHEN -start > length(s) THEN '' ELSE right(s, -start) END",
+    "substring_2(s, start)": "lab_part(coalesce(s, ''), start)",
+    "substring_3(s, start, count)": "left(lab_part(coalesce(s, ''), start), greatest(count, 0))",
     "indexof_from(s, sub, start)": """CASE WHEN strpos(substr(s, start + 1), sub) = 0 THEN -1::BIGINT
         ELSE strpos(substr(s, start + 1), sub) + start - 1 END""",
     "has_any_index(s, terms)": """coalesce(list_position([regexp_matches(s,
@@ -138,6 +141,9 @@ MACROS: Mapping[str, str] = {
     "bin_at_number(v, step, origin)": "origin + floor((v - origin) / step) * step",
     "bin_at_moment(v, step, origin)": """origin + to_microseconds((epoch_us(step)
         * floor((epoch_us(v) - epoch_us(origin)) / epoch_us(step)))::BIGINT)""",
+    "span_part(t, unit, most, width)": """lpad(CAST((abs(epoch_us(t)) // unit) % most AS VARCHAR),
+        greatest(width, length(CAST((abs(epoch_us(t)) // unit) % most AS VARCHAR)))::INTEGER, '0')""",
+    "span_fraction(t, digits)": "left(lpad(CAST(abs(epoch_us(t)) % 1000000 * 10 AS VARCHAR), 7, '0'), digits)",
     "unixtime_seconds_todatetime(x)": "make_timestamp((x * 1000000)::BIGINT)",
     "unixtime_milliseconds_todatetime(x)": "make_timestamp((x * 1000)::BIGINT)",
     "unixtime_microseconds_todatetime(x)": "make_timestamp(x::BIGINT)",
@@ -174,7 +180,22 @@ _WINDOWS: Mapping[str, str] = {
         for order in ("asc", "desc")
         for nulls in ("first", "last")
     },
+    # The translator tests a column's type at run time; these say that it is known
+    "same": "{0}",
+    "text_of_string": "coalesce({0}, '')",
+    "text_of_number": "coalesce(CAST({0} AS VARCHAR), '')",
+    "text_of_moment": "coalesce(strftime({0}, '%Y-%m-%dT%H:%M:%S.%f') || '0Z', '')",
+    "text_of_bool": "CASE {0} WHEN true THEN 'True' WHEN false THEN 'False' ELSE '' END",
+    "text_of_json": "coalesce(to_json({0}) ->> '$', '')",
+    "strlen": "length(coalesce({0}, ''))",
+    "tolower": "lower(coalesce({0}, ''))",
+    "toupper": "upper(coalesce({0}, ''))",
+    "isempty": "coalesce({0} = '', true)",
+    "isnotempty": "coalesce({0} <> '', false)",
+    "indexof_text": "(strpos(coalesce({0}, ''), {1}) - 1)",
     "rand": "random()",
+    "rand_below": "CAST(floor(random() * {0}) AS BIGINT)",
+    "abs_span": "CASE WHEN {0} < INTERVAL 0 SECOND THEN -{0} ELSE {0} END",
     "new_guid": "uuid()",
 }
 """Functions over the rows as they are ordered, and those that differ from row to row."""
@@ -255,7 +276,7 @@ MACROS_BODY: Mapping[str, str] = {head.partition("(")[0]: body for head, body in
 def parameters(name: str) -> int | None:
     """How many arguments a function of ours takes; None where there is no such function."""
     spec = SCALAR_FUNCTIONS.get(PREFIX + name)
-    return spec.arities[0] if spec else None
+    return spec.arities[0] if spec and spec.arities else None
 
 
 def is_own_aggregate(name: str) -> bool:
@@ -274,6 +295,7 @@ def registered() -> None:
     for name, template in _WINDOWS.items():
         count = len(set(re.findall(r"\{\d\}", template)))
         SCALAR_FUNCTIONS[PREFIX + name] = FunctionSpec(PREFIX + name, "template", template, (count,))
+    SCALAR_FUNCTIONS[PREFIX + "strcat"] = FunctionSpec(PREFIX + "strcat", "template", "concat({})", ())
     for name, (template, prefix) in _AGGREGATES.items():
         full = f"{PREFIX}{name}"
         AGGREGATE_FUNCTIONS[full] = AggregateSpec(full, template, (), name_prefix=prefix)

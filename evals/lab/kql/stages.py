@@ -12,6 +12,7 @@ from .flow import Flow
 from .names import Scope, name_of_aggregate
 from .nested import Nested
 from .sql_functions import NO_LIMIT
+from .translation import Rewritten
 
 _MOST_COLUMNS = 1_000
 _PRIMITIVE: Mapping[str, str] = {
@@ -27,7 +28,7 @@ class Stages(Nested):
     """Operators whose columns or rows depend on values."""
 
     def keep(self, flow: Flow) -> bool:
-        kept = self.workspace.keep(self.workspace.statement(self.text(flow.node)))
+        kept = self.workspace.keep(self.workspace.statement(self.rewritten(flow.node)))
         known = flow.row.columns
         row = Row(
             {
@@ -39,8 +40,8 @@ class Stages(Nested):
         flow.restart(trees.name(kept.name), Row(row.columns, flow.row.open))
         return kept.empty
 
-    def text(self, node: ast.Node) -> str:
-        """A rewritten table as KQL."""
+    def rewritten(self, node: ast.Node) -> Rewritten:
+        """A table that is written, with what it reads."""
         raise NotImplementedError
 
     def _go_on(self, flow: Flow, sql: str, row_open: bool = False) -> None:

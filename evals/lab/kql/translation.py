@@ -1,20 +1,31 @@
-"""KQL text to DuckDB SQL: every call of duckdb-kql is in this module."""
+"""Rewritten KQL to DuckDB SQL, by duckdb-kql."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb_kql
-from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError
+from duckdb_kql import KqlError, KqlSchemaError, KqlUnsupportedError
+from duckdb_kql.translate import CLOCK_SLOT, clock, to_sql
 
+from ....tools.languages.kql import ast
 from .faults import SemanticFaultError, UnrunnableError, unresolved_table
-from .sql_functions import registered
+from .lowering import lowered
+from .sql_functions import PREFIX, registered
 
 _ONE_AT_A_TIME = threading.Lock()
 """The translator keeps state of its own while it works."""
 _WORDS: Mapping[str, str] = {"function:": "the function ", "aggregate:": "the aggregate ", "operator:": "the operator "}
+_NO_HINT = "no DuckDB mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A query in words that can be translated: its last table, and the tables and scalars that it reads."""
+
+    node: ast.Node
+    lets: Sequence[ast.Let]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +36,11 @@ class Statement:
     values: Mapping[str, Any]
 
 
-def translated(text: str, tables: Mapping[str, list[str]], now: datetime) -> Statement:
-    """DuckDB SQL of KQL that was rewritten.
+def translated(query: Rewritten, tables: Mapping[str, list[str]], now: datetime) -> Statement:
+    """DuckDB SQL of a query that was rewritten.
 
     Args:
-        text: KQL, one expression behind its `let` statements.
+        query: What is run.
         tables: Table to its columns.
         now: What `now()` means, UTC without a zone.
 
@@ -39,10 +50,8 @@ def translated(text: str, tables: Mapping[str, list[str]], now: datetime) -> Sta
     """
     registered()
     try:
-        with _ONE_AT_A_TIME:
-            sql = duckdb_kql.to_sql(text, schema=dict(tables), allow_write=False, query_now=now, functions=[])
-    except KqlSyntaxError as exc:
-        raise UnrunnableError(f"this way of writing: {exc}") from exc
+        with _ONE_AT_A_TIME, clock(now) as active:
+            sql = to_sql(lowered(query.node, query.lets), dict(tables))
     except KqlUnsupportedError as exc:
         raise UnrunnableError(_in_words(exc)) from exc
     except KqlSchemaError as exc:
@@ -51,12 +60,12 @@ def translated(text: str, tables: Mapping[str, list[str]], now: datetime) -> Sta
         raise SemanticFaultError(str(exc)) from exc
     except RecursionError as exc:
         raise UnrunnableError("a query that is nested this deeply") from exc
-    return Statement(str(sql), dict(sql.parameters))
+    return Statement(str(sql), {CLOCK_SLOT: now} if active.used else {})
 
 
 def _in_words(exc: KqlUnsupportedError) -> str:
     construct = str(exc.construct)
     for prefix, words in _WORDS.items():
         if construct.startswith(prefix):
-            construct = words + construct.removeprefix(prefix)
-    return f"{construct}{f' ({exc.hint})' if exc.hint else ''}"
+            construct = words + construct.removeprefix(prefix).removeprefix(PREFIX)
+    return construct if exc.hint is None or _NO_HINT in exc.hint else f"{construct} ({exc.hint})"

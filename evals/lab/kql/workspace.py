@@ -13,7 +13,7 @@ from ..sql import quoted
 from .faults import SemanticFaultError, UnrunnableError, unresolved_column, unresolved_table
 from .spelling import Spelling
 from .sql_functions import macros_for
-from .translation import Statement, translated
+from .translation import Rewritten, Statement, translated
 
 _TYPES: Mapping[str, str] = {
     "VARCHAR": "string",
@@ -112,9 +112,9 @@ class Workspace:
             self.open(table)
         return self.answer(statement)
 
-    def statement(self, text: str) -> Statement:
-        """The SQL of KQL over the tables that are laid out."""
-        return translated(text, self._columns, self.now)
+    def statement(self, query: Rewritten) -> Statement:
+        """The SQL of a query over the tables that are laid out."""
+        return translated(query, self._columns, self.now)
 
     def keep(self, statement: Statement) -> Kept:
         """Run a statement into a table of the query's own."""
