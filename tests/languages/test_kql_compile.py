@@ -307,18 +307,29 @@ def store() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
+def bare(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as an event: host and account without their domains."""
+    event = {name: row[column] for name, column in ATTRIBUTES.items()}
+    host, account = event["device.hostname"], event["actor.user.name"]
+    return event | {
+        "device.hostname": host and host.partition(".")[0],
+        "actor.user.name": account and account.rpartition("\\")[2].partition("@")[0],
+    }
+
+
 @settings(max_examples=60, deadline=None)
 @given(expression=conditions())
 def test_the_rows_that_come_back_are_those_that_the_search_means(
     store: duckdb.DuckDBPyConnection, expression: Expression
 ) -> None:
-    events = [{name: row[column] for name, column in ATTRIBUTES.items()} for row in ROWS]
+    events = [bare(row) for row in ROWS]
     meant = {number for number, event in enumerate(events) if matches(expression, event)}
     found = compiled(VIEWS["defender.process"], expression)
     result = duckdb_kql.query(store, found.text, allow_write=False)
     place = [column[0] for column in result.description].index("ReportId")
-    assert {row[place] for row in result.fetchall()} == meant, found.text
-    assert not found.cannot_express
+    returned = {row[place] for row in result.fetchall()}
+    assert returned >= meant, found.text
+    assert returned == meant or found.cannot_express, found.text
 
 
 def test_the_tree_that_is_written_is_plain() -> None:

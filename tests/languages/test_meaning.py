@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import translate as glob
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tracehound.knowledge.errors import UnsafeValueError
@@ -17,7 +17,17 @@ from tracehound.tools.languages import cql, fql, rest, s1ql
 from tracehound.tools.languages.compiling import NotCarriedError
 from tracehound.tools.languages.query import Compiled, Language
 from tracehound.tools.languages.search import All as AllOf
-from tracehound.tools.languages.search import AnyOf, Condition, Expression, Not, Operator, Search, Window, matches
+from tracehound.tools.languages.search import (
+    AnyOf,
+    Condition,
+    Expression,
+    Not,
+    Operator,
+    Search,
+    Window,
+    conditions,
+    matches,
+)
 from tracehound.tools.languages.views import Attribute, View, all_views
 
 WINDOW = Window(start=datetime(2026, 11, 23, 9, tzinfo=UTC), end=datetime(2026, 11, 24, 9, tzinfo=UTC))
@@ -194,18 +204,26 @@ def as_read(attribute: Attribute, text: str) -> str:
             return text
 
 
+def asks_for_domain(condition: Condition) -> bool:
+    """A host or an account with its domain is compared with the vendor's value, which may hold none."""
+    named = condition.field.endswith(("hostname", "user.name")) and condition.op in (Operator.EQ, Operator.NE)
+    return named and any(set(str(value)) & set(".\\@") for value in condition.values)
+
+
 @pytest.mark.parametrize("name", CASES)
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_no_row_that_the_search_means_is_lost(name: str, data: st.DataObject) -> None:
     view = VIEWS[name]
     expression = data.draw(expressions(CASES[name], short))
+    assume(not any(map(asks_for_domain, conditions(expression))))
     values = st.text(st.sampled_from("aAbB.\\@- "), min_size=0, max_size=5)
     event = {attribute: data.draw(values, attribute) for attribute in CASES[name]}
     if "attacks.technique" in event:
         event["attacks.technique"] = event["attacks.technique"].upper()  # as Falcon writes codes
     row = row_of(view, event)
     seen = {attribute: as_read(view.attributes[attribute], value) for attribute, value in event.items()}
+    assume(all(seen[attribute] or not value for attribute, value in event.items()))  # a domain belongs to a name
     meant = matches(expression, seen)
     try:
         query = compiled(view, expression)

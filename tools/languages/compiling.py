@@ -7,14 +7,25 @@ so that the whole stays a superset.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from ...knowledge.errors import QueryError
+from .literals import beside_domain, keeps_to_name, part_of_name
 from .search import Aggregation, All, AnyOf, Condition, Expression, Not, Operator, Search, conditions, matches
 from .views import Attribute, View, narrow
 
 N = TypeVar("N")
+
+
+_PARTS = frozenset({Operator.CONTAINS, Operator.STARTSWITH, Operator.ENDSWITH})
+_SIGNS = {
+    ("host", Operator.ENDSWITH): "{}.",
+    ("user", Operator.STARTSWITH): "\\{}",
+    ("user", Operator.ENDSWITH): "{}@",
+}
+"""What stands between a name's begin or end and its domain, with the part of the name."""
+_DOMAIN = "the name's domain is searched, too"
 
 
 class NotCarriedError(QueryError):
@@ -163,7 +174,11 @@ class _Work(Generic[N]):
         if condition.op is Operator.NE and not (top and self._selects(condition.field)):
             equal = condition.model_copy(update={"op": Operator.EQ})
             return self._not(self._part(equal, widen=not widen, top=False), widen=widen)
-        part = self._translate(condition, top)
+        attribute = self.view.attributes.get(condition.field)
+        if attribute is not None and _may_hold_domain(condition, attribute):
+            part = self._name(condition, attribute, widen=widen)
+        else:
+            part = self._translate(condition, top)
         if part.node is False:
             self.never.append(f"{condition.field} {', '.join(map(str, condition.values[:3]))}")
         if not part.exact:
@@ -194,6 +209,34 @@ class _Work(Generic[N]):
         if attribute is None:
             return Part(True)
         return self.builder.condition(condition, attribute)
+
+    def _name(self, condition: Condition, attribute: Attribute, *, widen: bool) -> Part[N]:
+        """A part or a pattern of a name, which vendors write with its domain or without.
+
+        What is widened is asked in plain words, on both sides of the domain's sign; what may not be is asked exactly, by a
+        pattern.
+        """
+        kind, values = attribute.kind, [str(value) for value in condition.values]
+        if condition.op is Operator.MATCHES:
+            patterns = tuple(beside_domain(value, kind) for value in values)
+            part = self.builder.condition(condition.model_copy(update={"values": patterns}), attribute)
+            surely = all(keeps_to_name(value, kind) for value in values)
+            return part if surely else replace(part, exact=False, why=part.why or _DOMAIN)
+        if not widen:
+            # What holds a sign of the domain could be found in the domain.
+            if any(set(value) & set("." if kind == "host" else "\\@") for value in values):
+                return Part(False, False, _DOMAIN)
+            pattern = part_of_name(condition.op, values, kind)
+            exactly = Condition(field=condition.field, op=Operator.MATCHES, values=(pattern,))
+            return self.builder.condition(exactly, attribute)
+        part = self.builder.condition(condition, attribute)
+        sign = _SIGNS.get((kind, condition.op))
+        if sign is None or isinstance(part.node, bool):
+            whole = kind == "host" and condition.op is Operator.STARTSWITH and not any("." in value for value in values)
+            return part if whole or not part.exact else replace(part, exact=False, why=_DOMAIN)
+        inside = {"op": Operator.CONTAINS, "values": tuple(sign.format(value) for value in values)}
+        further = self.builder.condition(condition.model_copy(update=inside), attribute)
+        return Part(self._any([part.node, further.node], widen=True), False, part.why or _DOMAIN)
 
     def _listed(
         self, condition: Condition, vendor_field: str, table: Mapping[str, str], attribute: Attribute | None, top: bool
@@ -238,6 +281,11 @@ class _Work(Generic[N]):
         if len(rest) <= 1:
             return rest[0] if rest else False
         return self.builder.any_of(rest) if self.builder.joins else self._left_out("alternatives", widen)
+
+
+def _may_hold_domain(condition: Condition, attribute: Attribute) -> bool:
+    parts = condition.op in _PARTS or condition.op is Operator.MATCHES
+    return attribute.kind in ("host", "user") and parts and attribute.filterable and not attribute.values
 
 
 def _typed(text: str, condition: Condition) -> str | float:

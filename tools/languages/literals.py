@@ -15,6 +15,8 @@ from .values import block_of
 
 _HARMLESS = frozenset(" _-,:;=@%<>!~&")
 _META = frozenset("\\.^$*+?()[]{}|")
+_BEGINS = ("^", r"\A")
+_ENDS = ("$", r"\z", r"\Z")
 _UNUSUAL = re.compile(r"[^A-Za-z0-9 _,:;=@%<>!~&-]")
 _PIECE = re.compile(
     r"""(?P<look>\(\?<?[=!])
@@ -154,6 +156,49 @@ def in_last_part(text: str) -> str | None:
     if not anchors:
         return bare
     return r"(?:^|[\\\x2f])" + bare[1:] if anchors == [0] and bare[0] == "^" else None
+
+
+def part_of_name(op: Operator, values: Sequence[str], kind: str) -> str:
+    r"""The pattern of a name that holds a part, where the name may stand as `name.domain`, `DOMAIN\name`, `name@domain`.
+
+    Args:
+        op: contains, startswith or endswith.
+        values: Any of them may match.
+        kind: `host` or `user`.
+    """
+    each = [escaped(value) for value in values]
+    middle = each[0] if len(each) == 1 else f"({'|'.join(each)})"
+    match kind, op:
+        case "host", Operator.STARTSWITH:
+            return f"^{middle}"
+        case "host", Operator.ENDSWITH:
+            return rf"^[^.]*{middle}(\.|$)"
+        case "host", _:
+            return f"^[^.]*{middle}"
+        case _, Operator.STARTSWITH:
+            return rf"(^|\\){middle}[^\\]*$"
+        case _, Operator.ENDSWITH:
+            return rf"(^|\\)[^\\@]*{middle}(@[^\\]*)?$"
+        case _:
+            return rf"(^|\\)[^\\@]*{middle}[^\\]*$"
+
+
+def beside_domain(text: str, kind: str) -> str:
+    """A pattern of a bare name that finds at least the same where the name stands with its domain.
+
+    Args:
+        text: The pattern.
+        kind: `host` or `user`.
+    """
+    pieces = [piece.group() for piece in _PIECE.finditer(text.removeprefix("(?i)"))]
+    begin, end = (r"(?:^|\\)", "(?:$|@)") if kind == "user" else ("^", r"(?:$|\.)")
+    return "".join(begin if piece in _BEGINS else end if piece in _ENDS else piece for piece in pieces)
+
+
+def keeps_to_name(text: str, kind: str) -> bool:
+    """Whether the pattern that `beside_domain` makes of a pattern finds no more: it looks for no begin before a domain."""
+    anchors = _BEGINS if kind == "user" else _ENDS
+    return not any(piece.group() in anchors for piece in _PIECE.finditer(text))
 
 
 def joined_patterns(patterns: Sequence[str]) -> str:

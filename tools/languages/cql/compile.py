@@ -113,7 +113,8 @@ class _Cql(Builder[Node]):
         if op is Ask.EQ and (attribute.type in ("int", "float") or attribute.kind == "ip") and _all_plain(texts):
             return Part(self.one_of(name, texts, attribute))
         if name in DEVICE_PATHS and attribute.transform == "none" and any(_DRIVE.match(text) for text in texts):
-            return Part(_compared(name, joined_patterns([_on_any_volume(op, text) for text in texts])))
+            node = _compared(name, joined_patterns([_on_any_volume(op, text) for text in texts]))
+            return Part(node, False, "Falcon writes this path by volume, without a drive letter")
         if attribute.kind == "list":
             node = _compared(name, pattern(Ask.CONTAINS, texts))
             return Part(node) if op is Ask.CONTAINS else Part(node, False, "asked anywhere in the list")
