@@ -2,9 +2,18 @@
 
 from .check import check
 from .compile import compile_search
-from .functions import load_functions
+from .functions import functions_from_metadata, load_functions
 from .parser import parse
 from .printer import to_text
-from .schema import load_schema
+from .schema import from_metadata, load_schema
 
-__all__ = ["check", "compile_search", "load_functions", "load_schema", "parse", "to_text"]
+__all__ = [
+    "check",
+    "compile_search",
+    "from_metadata",
+    "functions_from_metadata",
+    "load_functions",
+    "load_schema",
+    "parse",
+    "to_text",
+]

@@ -126,3 +126,20 @@ def load_functions(content: str) -> Mapping[str, ast.Function]:
         raise UsageError(f"the functions are not JSON (line {exc.lineno}): {exc.msg}") from exc
     except (AttributeError, KeyError, TypeError) as exc:
         raise UsageError('the functions must be an object of name to {"parameters", "body"}') from exc
+
+
+def functions_from_metadata(data: Mapping[str, Any]) -> Mapping[str, ast.Function]:
+    """The functions of a workspace from the same answer as its tables, beside those of Defender and Sentinel.
+
+    A function whose text cannot be read is left out: what calls it is then refused, not guessed at.
+    """
+    found = dict(workspace_functions())
+    for entry in data.get("functions") or ():
+        name, body = str(entry.get("name") or ""), str(entry.get("body") or "")
+        parameters = str(entry.get("parameters") or "").strip()
+        bracketed = parameters if parameters.startswith("(") else f"({parameters})"
+        try:
+            found[name] = function(name, bracketed, f"{{ {body}\n}}")
+        except UsageError:
+            continue
+    return found

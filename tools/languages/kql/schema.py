@@ -96,6 +96,23 @@ def load_schema(content: str) -> Schema:
     }
 
 
+def from_metadata(data: Mapping[str, Any]) -> Schema:
+    """The tables of a workspace, from what `GET /v1/workspaces/{id}/metadata` of Log Analytics answers.
+
+    Raises:
+        UsageError: it is not of that shape, or a type is unknown.
+    """
+    try:
+        return {
+            str(table["name"]): {
+                str(column["name"]): _type(table["name"], column["name"], column["type"]) for column in table["columns"]
+            }
+            for table in data["tables"]
+        }
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise UsageError("the metadata of a workspace holds tables, each with a name and columns") from exc
+
+
 def _exported(databases: list[Any]) -> dict[str, dict[str, str]]:
     try:
         return {
