@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Literal
 
 from ...knowledge.errors import UnsafeValueError
@@ -143,10 +144,11 @@ class Expressions:
             case ast.Unary(operand=operand):
                 number = self.term(operand).number
                 return Term(Clause(f"-({number.sql})", number.values), "number")
-            case ast.Binary(operator="AND" | "OR" as word, left=left, right=right):
-                return Term(joined([self.condition(left), self.condition(right)], word), "truth")
-            case ast.Binary(operator="XOR", left=left, right=right):
-                return Term(joined([self.condition(left), self.condition(right)], "<>"), "truth")
+            case ast.Joined(operator=word, operands=operands):
+                parts = [self.condition(operand) for operand in operands]
+                if word != "XOR":
+                    return Term(joined(parts, word), "truth")
+                return Term(reduce(lambda one, other: joined([one, other], "<>"), parts), "truth")
             case ast.Binary(operator=operator, left=left, right=right) if operator in COMPARISONS:
                 return Term(_compared(operator, self.term(left), self.term(right)), "truth")
             case ast.Binary(operator=operator, left=left, right=right):

@@ -132,7 +132,7 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Two operands: comparison, arithmetic, `.` for joining text, AND, OR, XOR."""
+    """Two operands: comparison, arithmetic, `.` for joining text."""
 
     operator: str
     left: "Expression"
@@ -141,7 +141,17 @@ class Binary:
     end: int = dataclasses.field(default=0, compare=False)
 
 
-Expression = Constant | Name | Call | Unary | Binary
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Conditions between AND, OR or XOR; two or more."""
+
+    operator: Literal["AND", "OR", "XOR"]
+    operands: tuple["Expression", ...]
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+Expression = Constant | Name | Call | Unary | Binary | Joined
 
 
 @dataclass(frozen=True, slots=True)

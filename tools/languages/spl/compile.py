@@ -8,7 +8,7 @@ The window stands in the text: there is no client that would send it beside it.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from typing import Literal
 
 from ....knowledge.errors import UnsafeValueError
 from ..compiling import Builder, Part, condition_nodes, countable
@@ -163,7 +163,7 @@ class _Spl(Builder[Piece]):
         sign = _ORDER[condition.op]
         held = ast.Call("tonumber", (ast.Name(attribute.field),))
         where = ast.Binary(sign, held, ast.Constant(edge))
-        total = ast.Binary("AND", ast.Call("isnotnull", (held,)), where)
+        total = ast.Joined("AND", (ast.Call("isnotnull", (held,)), where))
         numeric = attribute.type in ("int", "float")
         plain = ast.Compare(attribute.field, sign, ast.Value(str(edge))) if numeric and "e" not in str(edge) else None
         return Part(Piece(plain, where, total))
@@ -181,8 +181,8 @@ class _Spl(Builder[Piece]):
         return Part(_matched(name, joined_patterns(texts)))
 
 
-def _joined(word: str, parts: Sequence[ast.Expression]) -> ast.Expression:
-    return reduce(lambda left, right: ast.Binary(word, left, right), parts)
+def _joined(word: Literal["AND", "OR"], parts: Sequence[ast.Expression]) -> ast.Expression:
+    return parts[0] if len(parts) == 1 else ast.Joined(word, tuple(parts))
 
 
 def _any(pieces: Sequence[Piece]) -> Piece:
@@ -191,7 +191,7 @@ def _any(pieces: Sequence[Piece]) -> Piece:
 
 def _piece(search: ast.Node | None, field: str, where: ast.Expression) -> Piece:
     there = ast.Call("isnotnull", (ast.Name(field),))
-    return Piece(search, where, ast.Binary("AND", there, where))
+    return Piece(search, where, ast.Joined("AND", (there, where)))
 
 
 def _listed(field: str, values: Sequence[str]) -> ast.Node:
@@ -209,7 +209,7 @@ def _exists(field: str, attribute: Attribute) -> Piece:
     empty = ("", "-") if attribute.kind in ("ip", "host", "user") else ("",)
     nothing = ast.Call("in", (ast.Name(field), *(ast.Constant(value) for value in empty)))
     there = ast.Call("isnotnull", (ast.Name(field),))
-    held = ast.Binary("AND", there, ast.Unary("NOT", nothing))
+    held = ast.Joined("AND", (there, ast.Unary("NOT", nothing)))
     search = ast.And((ast.Compare(field, "=", ast.Value("*")), ast.Not(_listed(field, empty))))
     return Piece(search, held, held)
 

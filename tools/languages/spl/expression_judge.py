@@ -6,12 +6,11 @@ from typing import Literal
 from ....knowledge.errors import UnsafeValueError
 from ..query import Diagnostic
 from ..values import block_of
-from .ast import Binary, Call, Constant, Expression, Name, Unary
+from .ast import Binary, Call, Constant, Expression, Joined, Name, Unary
 from .expressions import COMPARISONS, TRUTHS
 from .literals import pattern_problem
 
 Kind = Literal["condition", "value"]
-_JOINING = ("AND", "OR", "XOR")
 
 
 class ExpressionJudge:
@@ -52,9 +51,9 @@ class ExpressionJudge:
                 yield from self.run(operand, "condition")
             case Unary(operand=operand):
                 yield from self.run(operand, "value")
-            case Binary(operator=operator, left=left, right=right) if operator in _JOINING:
-                yield from self.run(left, "condition")
-                yield from self.run(right, "condition")
+            case Joined(operands=operands):
+                for operand in operands:
+                    yield from self.run(operand, "condition")
             case Binary(operator=operator) if operator in COMPARISONS:
                 yield from self._comparison(item)
             case Binary(operator=".", left=Name(name=first), right=Name(name=second)) if not (
@@ -164,7 +163,9 @@ def _kind(item: Expression) -> Kind:
             return "condition"
         case Unary(operator="NOT"):
             return "condition"
-        case Binary(operator=operator) if operator in COMPARISONS or operator in _JOINING:
+        case Joined():
+            return "condition"
+        case Binary(operator=operator) if operator in COMPARISONS:
             return "condition"
         case Call(function=function) if function in TRUTHS:
             return "condition"

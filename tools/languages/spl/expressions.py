@@ -1,11 +1,10 @@
 """Expressions of `where` and `eval`. AND is taken before OR here; a word is a field and a string a value."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, did_you_mean, tokenize
-from .ast import Binary, Call, Constant, Expression, Name, Unary
+from .ast import Binary, Call, Constant, Expression, Joined, Name, Unary
 from .literals import decoded
 
 FUNCTIONS: dict[str, tuple[int, int | None]] = {
@@ -53,7 +52,14 @@ TRUTHS = frozenset({"cidrmatch", "false", "in", "isnotnull", "isnull", "isnum", 
 """Functions that are conditions."""
 LONGEST_NUMBER = 300
 """Digits."""
+LONGEST_CHAIN = 100
+"""Calculations in a row, without brackets."""
 COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
+_RANKS = {
+    "XOR": 0, "OR": 1, "AND": 2, "NOT": 3, **dict.fromkeys((*COMPARISONS, "LIKE", "IN"), 4),
+    **dict.fromkeys("+-.", 5), **dict.fromkeys("*/%", 6),
+}  # fmt: skip
+"""The higher is taken first."""
 
 _TOKENS = re.compile(
     r"""(?P<space>\s+)
@@ -135,58 +141,54 @@ class _Parser(TokenStream):
         return self._next.kind == "word" and self._next.text.upper() in words
 
     def expression(self, depth: int) -> Expression:
-        if depth > MAX_DEPTH:
-            token = self._next
-            raise QuerySyntaxError("brackets are nested too deeply", token.start, token.end, code="too_complex")
-        return self._joined(lambda: self._joined(lambda: self._joined(lambda: self._not(depth), "AND"), "OR"), "XOR")
+        return self._climb(0, depth)
 
-    def _joined(self, operand: Callable[[], Expression], word: str) -> Expression:
-        left = operand()
-        while self._keyword(word):
-            self._take()
-            right = operand()
-            left = Binary(word, left, right, left.start, right.end)
+    def _climb(self, least: int, depth: int) -> Expression:
+        """What is held together by operators of at least this rank."""
+        token = self._next
+        if depth > MAX_DEPTH:
+            raise QuerySyntaxError("brackets are nested too deeply", token.start, token.end, code="too_complex")
+        left = self._negated(depth) if least <= _RANKS["NOT"] and self._keyword("NOT") else self._signed(depth)
+        length = 0
+        while (found := self._operator()) is not None and _RANKS[found] >= least:
+            sign = self._take()
+            length += 1
+            if length > LONGEST_CHAIN:
+                raise QuerySyntaxError("this is too long a calculation", sign.start, sign.end, code="too_complex")
+            left = self._joined(found, left, depth)
         return left
 
-    def _not(self, depth: int) -> Expression:
+    def _operator(self) -> str | None:
         token = self._next
-        if not self._keyword("NOT"):
-            return self._comparison(depth)
-        if depth > MAX_DEPTH:
-            raise QuerySyntaxError("negations are nested too deeply", token.start, token.end, code="too_complex")
-        self._take()
-        operand = self._not(depth + 1)
-        return Unary("NOT", operand, token.start, operand.end)
+        if token.kind == "operator":
+            return "=" if token.text == "==" else token.text
+        return token.text.upper() if self._keyword("AND", "OR", "XOR", "LIKE", "IN") else None
 
-    def _comparison(self, depth: int) -> Expression:
-        left = self._sum(depth)
-        token = self._next
-        if token.kind == "operator" and (token.text in COMPARISONS or token.text == "=="):
-            self._take()
-            right = self._sum(depth)
-            return Binary("=" if token.text == "==" else token.text, left, right, left.start, right.end)
-        if self._keyword("LIKE"):
-            self._take()
-            right = self._sum(depth)
-            return Call("like", (left, right), left.start, right.end)
-        if self._keyword("IN"):
-            self._take()
+    def _joined(self, operator: str, left: Expression, depth: int) -> Expression:
+        """The left operand with what follows its operator."""
+        rank = _RANKS[operator]
+        if operator == "IN":
             if not self._is("("):
                 raise self._error(self._next, "a list in brackets is expected here")
             values = self._arguments(depth)
             return Call("in", (left, *values), left.start, self._last_end)
-        return left
+        right = self._climb(rank + 1, depth + 1)
+        match operator:
+            case "LIKE":
+                return Call("like", (left, right), left.start, right.end)
+            case "AND" | "OR" | "XOR":
+                operands = [left, right]
+                while self._operator() == operator:
+                    self._take()
+                    operands.append(self._climb(rank + 1, depth + 1))
+                return Joined(operator, tuple(operands), left.start, operands[-1].end)
+            case _:
+                return Binary(operator, left, right, left.start, right.end)
 
-    def _sum(self, depth: int) -> Expression:
-        return self._chain(lambda: self._chain(lambda: self._signed(depth), "*", "/", "%"), "+", "-", ".")
-
-    def _chain(self, operand: Callable[[], Expression], *signs: str) -> Expression:
-        left = operand()
-        while self._next.kind == "operator" and self._next.text in signs:
-            sign = self._take().text
-            right = operand()
-            left = Binary(sign, left, right, left.start, right.end)
-        return left
+    def _negated(self, depth: int) -> Expression:
+        token = self._take()
+        operand = self._climb(_RANKS["NOT"], depth + 1)
+        return Unary("NOT", operand, token.start, operand.end)
 
     def _signed(self, depth: int) -> Expression:
         token = self._next

@@ -44,7 +44,7 @@ from .ast import (
 from .conditions import OR_BEFORE_AND
 from .expression_judge import ExpressionJudge
 from .literals import pattern_problem
-from .schema import CODE, SOURCETYPES, all_fields, common, logs, sources
+from .schema import CODE, SOURCETYPES, all_fields, common, fields_of, logs, sources
 from .times import resolve
 
 _ESCAPED_STAR = re.compile(r"(?<!\\)(?:\\\\)*\\\*")
@@ -237,7 +237,7 @@ class Judge:
     def _known(self, name: str, start: int, end: int) -> Iterator[Diagnostic]:
         if self._foreign or name in common():
             return
-        here = common().union(*(logs()[place].fields for place in self._named)) if self._named else all_fields()
+        here = fields_of(self._named)
         if name not in here:
             hint = did_you_mean(name, here)
             where = " and ".join(self.places) or "known Windows log"

@@ -16,6 +16,7 @@ from .ast import (
     FillNull,
     Head,
     In,
+    Joined,
     Name,
     Node,
     Not,
@@ -39,8 +40,6 @@ from .ast import (
 )
 from .expressions import COMPARISONS
 from .literals import encoded, field_name, name, word
-
-_JOINING = ("AND", "OR", "XOR")
 
 
 def to_text(query: Pipeline) -> str:
@@ -145,9 +144,8 @@ def _expression(item: Expression) -> str:
             return f"NOT ({_expression(operand)})"
         case Unary(operand=operand):
             return f"-{_operand(operand)}"
-        case Binary(operator=operator, left=left, right=right) if operator in _JOINING:
-            first = _expression(left) if isinstance(left, Binary) and left.operator == operator else _part(left)
-            return f"{first} {operator} {_part(right)}"
+        case Joined(operator=operator, operands=operands):
+            return f" {operator} ".join(map(_part, operands))
         case Binary(operator=operator, left=left, right=right):
             sign = operator if operator in COMPARISONS else f" {operator} "
             return f"{_operand(left)}{sign}{_operand(right)}"
@@ -156,8 +154,7 @@ def _expression(item: Expression) -> str:
 def _part(item: Expression) -> str:
     """An expression between AND, OR and XOR: in brackets when it is joined or negated itself."""
     text = _expression(item)
-    joined = isinstance(item, Binary) and item.operator in _JOINING
-    return f"({text})" if joined else text
+    return f"({text})" if isinstance(item, Joined) else text
 
 
 def _operand(item: Expression) -> str:

@@ -7,7 +7,7 @@ other sources nothing is known.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +19,7 @@ SOURCETYPES = frozenset({"XmlWinEventLog", "WinEventLog"}) | {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Log:
     """One collection: the logs that make it, the fields of all its events and those of each."""
 
@@ -27,12 +27,12 @@ class Log:
     common: frozenset[str]
     events: Mapping[str, frozenset[str]]
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Every value of `source` that stands for it."""
         return tuple(prefix + channel for prefix in PREFIXES for channel in self.channels)
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         """Every field that one of its events may have."""
         return self.common.union(*self.events.values())
@@ -61,6 +61,12 @@ def logs() -> Mapping[str, Log]:
 def all_fields() -> frozenset[str]:
     """Every known field."""
     return common().union(*(log.fields for log in logs().values()))
+
+
+@cache
+def fields_of(names: frozenset[str]) -> frozenset[str]:
+    """Fields that an event of one of these logs may have; of any known log when none is named."""
+    return common().union(*(logs()[name].fields for name in names or logs()))
 
 
 @cache
