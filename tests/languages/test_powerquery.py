@@ -337,3 +337,19 @@ def test_any_text_is_either_parsed_or_refused_with_a_place_inside_it(text: str) 
 def test_the_checks_and_the_language_name_the_same_functions() -> None:
     for name in (*SCALARS, *AGGREGATES):
         assert powerquery.parse(f"| group x={name}(a) by {name}(b)")
+
+
+def test_what_is_no_number_truth_or_name_is_not_printed() -> None:
+    field, one = Field("dst.port.number"), Value(ValueKind.NUMBER, "1")
+    for value in (
+        Value(ValueKind.NUMBER, "1 or b = 2"),
+        Value(ValueKind.BOOLEAN, "true | savelookup t"),
+        Value(ValueKind.NULL, "null)"),
+        Value(ValueKind.STRING, "a\nb"),
+        Value(ValueKind.STRING, "a\u2028b"),
+    ):
+        with pytest.raises(UnsafeValueError):
+            powerquery.to_text(Compare(field, "=", value))
+    for expression in (Field("a = 1 or b"), Field("a b"), Field("in"), Call("count() | limit 5 | let a", ())):
+        with pytest.raises(UnsafeValueError):
+            powerquery.to_text(Compare(expression, "=", one))

@@ -277,3 +277,15 @@ def test_any_query_survives_printing_or_is_refused(node: s1ql.Node) -> None:
 def test_any_text_is_either_parsed_or_refused_with_a_place_inside_it(text: str) -> None:
     start, end = refused_at(text)
     assert 0 <= start <= end <= len(text) + 1
+
+
+def test_what_is_no_number_truth_or_name_is_not_printed() -> None:
+    for value in (
+        Value(ValueKind.NUMBER, "1 OR b = 2"),
+        Value(ValueKind.BOOLEAN, "true) OR (b"),
+        Value(ValueKind.NUMBER, "\u0661"),
+    ):
+        with pytest.raises(UnsafeValueError):
+            s1ql.to_text(s1ql.Comparison("DstPort", Operator.EQ, (value,)))
+    with pytest.raises(UnsafeValueError):
+        s1ql.to_text(s1ql.Comparison('a = "x" OR b', Operator.EQ, (Value(ValueKind.NUMBER, "1"),)))

@@ -12,7 +12,7 @@ from .ast import LISTS, PATTERNS, Compare, Operator, Test, Value, ValueKind
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:?\d{2})?)?\Z|\d{10,19}\Z"
 )
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z", re.ASCII)
 _LONE_BACKSLASH = re.compile(r"""\\[^\\"']""")
 _ESCAPE_PAIR = re.compile(r"""\\[\\"']""")
 _ORDER = frozenset({"<", "<=", ">", ">="})

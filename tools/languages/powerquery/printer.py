@@ -37,6 +37,11 @@ from .ast import (
 KEYWORDS = frozenset({"and", "or", "not", "by", "true", "false", "null", "contains", "in", "matches"})
 """Words that are no names."""
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*\Z", re.ASCII)
+_BARE = {
+    ValueKind.NUMBER: re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII),
+    ValueKind.BOOLEAN: re.compile(r"(?:true|false)\Z"),
+    ValueKind.NULL: re.compile(r"null\Z"),
+}
 _BREAKS = frozenset("\x85\u2028\u2029")
 
 
@@ -139,19 +144,29 @@ def _operand(node: Expression) -> str:
         case Value():
             return _value(node)
         case Field(name=name):
-            if NAME.match(name) is None or name.lower() in KEYWORDS:
-                raise UnsafeValueError(f"PowerQuery cannot name a field {name!r}: it is no dotted name.")
+            _refuse_no_name(name)
             return name
         case Anywhere():
             return "*"
         case Call(name=name, arguments=arguments):
+            _refuse_no_name(name)
             return f"{name}({', '.join(map(_expression, arguments))})"
         case _:
             return _bracketed(node)
 
 
+def _refuse_no_name(name: str) -> None:
+    if NAME.match(name) is None or name.lower() in KEYWORDS:
+        raise UnsafeValueError(f"PowerQuery cannot name a field or function {name!r}: it is no dotted name.")
+
+
 def _value(value: Value) -> str:
-    return _string(value.text) if value.kind is ValueKind.STRING else value.text
+    bare = _BARE.get(value.kind)
+    if bare is None:
+        return _string(value.text)
+    if bare.match(value.text) is None:
+        raise UnsafeValueError(f"{value.text!r} is no {value.kind} that PowerQuery could be asked for.")
+    return value.text
 
 
 def _string(text: str) -> str:

@@ -28,7 +28,7 @@ _SIGNS: dict[s1ql.Operator, Sign] = {
 _STARTS = frozenset({_FROM.STARTSWITH, _FROM.STARTSWITH_CIS})
 _ENDS = frozenset({_FROM.ENDSWITH, _FROM.ENDSWITH_CIS})
 _MINDS_CASE = frozenset({_FROM.STARTSWITH, _FROM.ENDSWITH})
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z", re.ASCII)
 
 
 def from_s1ql(query: str | s1ql.Node, quoting: s1ql.Quoting = s1ql.Quoting.PUBLISHED) -> Compiled:

@@ -36,7 +36,7 @@ _TIME = re.compile(
 )
 _pattern_problem = lru_cache(maxsize=1024)(regex_problem)
 """Hunts repeat their patterns, and judging one takes as long as the rest of a query."""
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z", re.ASCII)
 
 
 def check(text: str, collection: str | None = None, *, quoting: Quoting = Quoting.PUBLISHED) -> Check:

@@ -37,7 +37,7 @@ _TOKEN = re.compile(
       | (?P<quote>["'])
       | (?P<sign>[(),])
       | (?P<operator>!=|<=|>=|==|<>|=~|[=<>])
-      | (?P<number>-?\d+(?:\.\d+)?(?![\w.]))
+      | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?![\w.]))
       | (?P<end>\Z)
     )""",
     re.VERBOSE | re.MULTILINE,

@@ -1,15 +1,23 @@
 """S1QL 1.0 objects to text, canonically."""
 
+import re
+
 from ....knowledge.errors import UnsafeValueError
 from .ast import LIST_OPERATORS, UNARY_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind
 from .lexer import CLOSES_IN_LIST, NEXT_CONDITION
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+_BARE = {
+    ValueKind.NUMBER: re.compile(r"-?\d+(?:\.\d+)?\Z", re.ASCII),
+    ValueKind.BOOLEAN: re.compile(r"(?:true|false)\Z"),
+}
 
 
 def to_text(node: Node) -> str:
     """Print a query canonically: alternatives always in brackets, strings in double quotes.
 
     Raises:
-        UnsafeValueError: a string that no way of quoting can carry.
+        UnsafeValueError: a string that no way of quoting can carry, or a number or a name that is none.
     """
     match node:
         case Comparison():
@@ -24,6 +32,8 @@ def to_text(node: Node) -> str:
 
 
 def _comparison(node: Comparison) -> str:
+    if _NAME.match(node.field) is None:
+        raise UnsafeValueError(f"S1QL has no field called {node.field!r}: names are letters, digits and dots.")
     values = [_literal(value) for value in node.values]
     match node.operator:
         case Operator.IS_EMPTY:
@@ -42,7 +52,10 @@ def _comparison(node: Comparison) -> str:
 
 
 def _literal(value: Value) -> str:
-    if value.kind is not ValueKind.STRING:
+    bare = _BARE.get(value.kind)
+    if bare is not None:
+        if bare.match(value.text) is None:
+            raise UnsafeValueError(f"{value.text!r} is no {value.kind} that S1QL could be asked for.")
         return value.text
     for quote in "\"'":
         close = CLOSES_IN_LIST[quote].search(value.text + quote)
