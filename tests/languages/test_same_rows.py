@@ -8,6 +8,7 @@ part. Each query then runs over all events, and `search.matches` says which of t
 
 import os
 import random
+import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ from tracehound.tools.languages.search import (
 from tracehound.tools.languages.views import views_for
 from tracehound.tools.languages.vocabulary import EventClass
 
-SEARCHES = 1_200 if os.environ.get("TRACEHOUND_FULL") else 120
+SEARCHES = 1_000 if os.environ.get("TRACEHOUND_FULL") else 80
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 END = START + timedelta(days=3)
 SENSORS = frozenset({FALCON, SENTINELONE, DEFENDER, SENTINEL})
@@ -72,7 +73,8 @@ NAMES = ("login.evil.example", "evil.example", "cdn-1.vendor.example", "xn--80ak
 ADDRESSES = ("10.20.1.42", "10.20.200.7", "192.168.7.9", "203.0.113.66", "172.16.31.255")
 TITLES = ("LSASS memory read", "Suspicious PowerShell", 'It\'s a "test" (50%)')
 
-SPREAD = (Operator.EQ, Operator.NE, Operator.CONTAINS, Operator.STARTSWITH, Operator.ENDSWITH, Operator.EXISTS)
+PARTS = (Operator.CONTAINS, Operator.STARTSWITH, Operator.ENDSWITH, Operator.MATCHES)
+SPREAD = (Operator.EQ, Operator.NE, *PARTS, Operator.EXISTS)
 ORDERED = (Operator.EQ, Operator.NE, Operator.GT, Operator.GE, Operator.LT, Operator.LE)
 
 
@@ -88,7 +90,7 @@ def paths() -> tuple[str, ...]:
     return tuple(f"{folder}\\{program}" for folder in FOLDERS for program in PROGRAMS)
 
 
-HOST = Kind(HOSTS, (Operator.EQ, Operator.NE, Operator.CONTAINS, Operator.STARTSWITH, Operator.ENDSWITH))
+HOST = Kind(HOSTS, (Operator.EQ, Operator.NE, *PARTS))
 USER, PROGRAM, PATH, COMMAND, NAME = Kind(USERS), Kind(PROGRAMS), Kind(paths()), Kind(COMMANDS), Kind(NAMES)
 ADDRESS = Kind(ADDRESSES, (Operator.EQ, Operator.NE, Operator.CIDR, Operator.STARTSWITH))
 PORT = Kind((22, 80, 443, 445, 3389, 49_152), ORDERED)
@@ -200,6 +202,8 @@ def asked(draw: random.Random, op: Operator, value: Scalar) -> Scalar:
         return value
     if op is Operator.CIDR:
         return str(ip_network(f"{value}/{draw.choice((8, 12, 16, 20, 24, 27, 32))}", strict=False))
+    if op is Operator.MATCHES:
+        return pattern(draw, value)
     size = max(1, len(value) * 2 // 3)
     start = draw.randrange(len(value) - size + 1)
     part = {
@@ -208,6 +212,15 @@ def asked(draw: random.Random, op: Operator, value: Scalar) -> Scalar:
         Operator.ENDSWITH: value[-size:],
     }.get(op, value)
     return recased(draw, part)
+
+
+def pattern(draw: random.Random, value: str) -> str:
+    """A regular expression that this value meets, as analysts write them."""
+    third = max(1, len(value) // 3)
+    begin, end = re.escape(value[:third]), re.escape(value[-third:])
+    return draw.choice(
+        (f"^{begin}", f"{end}$", f"^{begin}.*{end}$", f"{begin}.+", f"(zz|{end})$", f"(?i){end.upper()}")
+    )
 
 
 def expression(draw: random.Random, parts: list[Condition]) -> Expression:
@@ -257,12 +270,8 @@ def met(draw: random.Random, wanted: Condition, kind: Kind) -> Scalar | None:
             return int(value) + 1
         case Operator.LT:
             return int(value) - 1
-        case Operator.CONTAINS:
-            return whole(draw, wanted, kind) or f"x{recased(draw, text)}y"
-        case Operator.STARTSWITH:
-            return whole(draw, wanted, kind) or f"{recased(draw, text)}y"
-        case Operator.ENDSWITH:
-            return whole(draw, wanted, kind) or f"x{recased(draw, text)}"
+        case Operator.CONTAINS | Operator.STARTSWITH | Operator.ENDSWITH | Operator.MATCHES:
+            return whole(draw, wanted, kind)
         case Operator.CIDR:
             block = ip_network(text)
             return str(block[draw.choice((0, -1))])
@@ -270,7 +279,7 @@ def met(draw: random.Random, wanted: Condition, kind: Kind) -> Scalar | None:
             return value if isinstance(value, int) or kind is HASH else spelled(draw, text, kind)
 
 
-def whole(draw: random.Random, wanted: Condition, kind: Kind) -> Scalar | None:
+def whole(draw: random.Random, wanted: Condition, kind: Kind) -> Scalar:
     """One of the usual values that meets the condition."""
     usual = [value for value in kind.values if matches(wanted, {wanted.field: value})]
     value = draw.choice(usual)
@@ -300,7 +309,8 @@ def near_misses(draw: random.Random, wanted: Condition, kind: Kind) -> list[Scal
         numbers = [int(value) + step for value in wanted.values if isinstance(value, int) for step in (-1, 1, 0)]
         return [*numbers, *kind.values]
     found: list[Scalar] = []
-    for value in map(str, wanted.values):
+    usual = [value for value in kind.values if matches(wanted, {wanted.field: value})]
+    for value in map(str, usual if wanted.op is Operator.MATCHES else wanted.values):
         match wanted.op:
             case Operator.CIDR:
                 block = ip_network(value)
@@ -356,7 +366,7 @@ def observation(scene: Scene, event: Event, time: datetime) -> Observation:
     return Observation(scene.event_class, time, event | account, SENSORS, extra={"domain": FOREST})
 
 
-def process_creation(event: Event, time: datetime) -> Mapping[str, Any]:
+def process_creation(event: Event, time: datetime) -> dict[str, Any]:
     """What the Security log writes of a new process, as Sentinel keeps it; the lab's scenario has none."""
     host = event.get("device.hostname", "")
     return {
@@ -408,7 +418,7 @@ def built(folder: Path) -> World:
     events: dict[datetime, Event] = {}
     classes: dict[datetime, EventClass] = {}
     seen_by: dict[str, set[datetime]] = {}
-    rows: list[tuple[str, Mapping[str, Any]]] = []
+    rows: list[tuple[str, dict[str, Any]]] = []
     for scene, search in asked_for:
         named = {part.field for part in conditions(search.where)}
         for event in events_of(draw, scene, search):
