@@ -1,65 +1,16 @@
-"""Calls of functions and aggregates, written as calls that run: old names, default arguments, conversions."""
+"""Calls of functions, written as calls that run: names of today, default arguments, conversions."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import DYNAMIC, UNKNOWN, Row
-from ....tools.languages.kql.signatures import Parameter, Signature, matched
 from . import sql_functions, trees
+from .conversions import ALIASES, Arguments, Kinds, as_text, converted, fitted, lab, to_string
 from .faults import SemanticFaultError, UnrunnableError
 from .shapes import signature_of
 
-Arguments = tuple[ast.Node, ...]
-Kinds = Sequence[str]
 _Rule = Callable[[Arguments, Kinds, Row], ast.Node]
-
-ALIASES: Mapping[str, str] = {
-    "parsejson": "parse_json",
-    "toobject": "parse_json",
-    "pack_dictionary": "bag_pack",
-    "notempty": "isnotempty",
-    "parseurl": "parse_url",
-    "parseipv4": "parse_ipv4",
-    "array_strcat": "strcat_array",
-    "extract_json": "extractjson",
-    "columnifexists": "column_ifexists",
-    "makeset": "make_set",
-    "makelist": "make_list",
-    "argmax": "arg_max",
-    "argmin": "arg_min",
-    "anyif": "take_anyif",
-    "make_dictionary": "make_bag",
-}
-"""Old names and the ones that took their place."""
-_TEXT_OF_EACH = frozenset({"datetime", "timespan", "guid"})
-
-
-def lab(name: str, *arguments: ast.Node) -> ast.Call:
-    """A call of one of the lab's own functions."""
-    return trees.call(sql_functions.PREFIX + name, *arguments)
-
-
-def as_text(node: ast.Node, kind: str) -> ast.Node:
-    """The value as Kusto reads it where text is wanted."""
-    return node if kind in ("string", UNKNOWN, "any") else _tostring((node,), (kind,), Row())
-
-
-def as_kind(node: ast.Node, found: str, wanted: str) -> ast.Node:
-    """A dynamic value as one of another type, for comparing and computing."""
-    if found not in DYNAMIC or wanted in DYNAMIC or wanted in (UNKNOWN, "any"):
-        return node
-    match wanted:
-        case "string" | "guid":
-            return lab("text_of_json", node)
-        case "bool":
-            return lab("truth", node)
-        case "datetime":
-            return trees.call("todatetime", lab("text_of_json", node))
-        case "timespan":
-            return trees.call("totimespan", lab("text_of_json", node))
-        case _:
-            return lab("number", node)
 
 
 def adapted(call: ast.Call, kinds: Kinds, row: Row) -> ast.Node:
@@ -71,7 +22,7 @@ def adapted(call: ast.Call, kinds: Kinds, row: Row) -> ast.Node:
     """
     name = ALIASES.get(call.name, call.name)
     signature = signature_of(name) or signature_of(call.name)
-    arguments = _fitted(call.arguments, kinds, signature) if signature else call.arguments
+    arguments = fitted(call.arguments, kinds, signature) if signature else call.arguments
     rule = _RULES.get(name)
     if rule is not None:
         return rule(arguments, kinds, row)
@@ -83,29 +34,6 @@ def adapted(call: ast.Call, kinds: Kinds, row: Row) -> ast.Node:
     if signature is None:
         raise SemanticFaultError(f"Unknown function: '{name}'")
     return trees.call(name, *arguments)
-
-
-def _fitted(arguments: Arguments, kinds: Kinds, signature: Signature) -> Arguments:
-    """Convert as Kusto does where a value of one type is passed and another is wanted."""
-    match = matched(signature, kinds)
-    if match is None:
-        return arguments
-    return tuple(
-        argument if place.rank(kind) == _EXACT else _fit(argument, kind, place)
-        for argument, kind, place in zip(arguments, kinds, match.places, strict=True)
-    )
-
-
-def _fit(node: ast.Node, kind: str, place: Parameter) -> ast.Node:
-    wanted = place.exact
-    if kind in DYNAMIC:
-        one = next((item for item in _READ_AS if item in wanted), None)
-        return as_kind(node, kind, one) if one else node
-    return as_text(node, kind) if "string" in wanted else node
-
-
-_EXACT = 2
-_READ_AS = ("string", "real", "long", "int", "datetime", "timespan", "bool")
 
 
 # Rules for one function each
@@ -166,12 +94,6 @@ def _plain_or_lab(name: str, arguments: Arguments) -> ast.Node:
     return lab(name, *arguments) if sql_functions.parameters(name) else trees.call(name, *arguments)
 
 
-def converted(node: ast.Node, kind: str) -> ast.Node:
-    """`tolong(...)` and its kin; nothing for a string."""
-    words = {"real": "todouble", "guid": "toguid", "dynamic": "todynamic", "string": "tostring"}
-    return trees.call(words.get(kind, f"to{kind}"), node)
-
-
 def _six(name: str, signs: Callable[[ast.Node], ast.Node]) -> _Rule:
     def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
         a, b, *most = arguments
@@ -216,20 +138,8 @@ def _indexof(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
     return lab("indexof_text", *arguments) if len(arguments) == 2 else lab("indexof_from", *arguments)
 
 
-_TEXT_OF: Mapping[str, str] = {
-    "string": "text_of_string",
-    "guid": "text_of_string",
-    "int": "text_of_number",
-    "long": "text_of_number",
-    "datetime": "text_of_moment",
-    "bool": "text_of_bool",
-    **dict.fromkeys(DYNAMIC, "text_of_json"),
-}
-
-
 def _tostring(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
-    own = _TEXT_OF.get(kinds[0])
-    return lab(own, *arguments) if own else trees.call("tostring", *arguments)
+    return to_string(arguments[0], kinds[0])
 
 
 def _of_text(name: str) -> _Rule:
@@ -248,12 +158,9 @@ def _substring(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
 
 
 def _strcat(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
-    texts = (_tostring((argument,), (kind,), row) for argument, kind in zip(arguments, kinds, strict=True))
-    return lab("strcat", *(item.arguments[0] if _is_text(item) else item for item in texts))
-
-
-def _is_text(node: ast.Node) -> bool:
-    return isinstance(node, ast.Call) and node.name == f"{sql_functions.PREFIX}text_of_string"
+    """Texts that are none yet; concat() of the database takes no null for one."""
+    pairs = zip(arguments, kinds, strict=True)
+    return lab("strcat", *(node if kind == "string" else to_string(node, kind) for node, kind in pairs))
 
 
 def _bin_at(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
@@ -297,12 +204,13 @@ def _row_number(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
 
 def _neighbour(name: str) -> _Rule:
     def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
-        offset = arguments[1] if len(arguments) > 1 else trees.number(1)
-        if len(arguments) > 2:
-            if kinds[0] != kinds[2] and not {kinds[0], kinds[2]} <= {"int", "long", "real"}:
-                raise UnrunnableError(f"{name}() with a default of another type")
-            return lab(f"{name}_or", arguments[0], offset, arguments[2])
-        return lab(name, arguments[0], offset)
+        value, *more = arguments
+        offset = more[0] if more else trees.number(1)
+        if len(more) < 2:
+            return lab(name, value, offset)
+        if kinds[0] != kinds[2] and not {kinds[0], kinds[2]} <= {"int", "long", "real"}:
+            raise UnrunnableError(f"{name}() with a default of another type")
+        return lab(f"{name}_or", value, offset, more[1])
 
     return rule
 
@@ -372,7 +280,10 @@ def _format_timespan(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
 
 _NULL = ast.DynamicLiteral(0, 0, None)
 _RULES: Mapping[str, _Rule] = {
-    **{name: _filled(name, trees.number(32)) for name in ("ipv4_compare", "ipv4_is_match", "format_ipv4", "format_ipv4_mask")},
+    **{
+        name: _filled(name, trees.number(32))
+        for name in ("ipv4_compare", "ipv4_is_match", "format_ipv4", "format_ipv4_mask")
+    },
     **{name: _listed(name) for name in ("ipv4_is_in_any_range", "has_any_ipv4", "has_any_ipv4_prefix")},
     **{name: _folded(name) for name in ("set_union", "set_intersect", "set_difference", "bag_merge")},
     **{name: _typed(name) for name in ("extract", "extractjson")},
@@ -405,64 +316,3 @@ _RULES: Mapping[str, _Rule] = {
     "format_timespan": _format_timespan,
     "new_guid": lambda arguments, kinds, row: lab("new_guid"),
 }  # fmt: skip
-
-
-# Aggregates
-
-_COLLECTING: Mapping[str, tuple[str, bool]] = {
-    "make_set": ("set_of", False),
-    "make_set_if": ("set_of_if", True),
-    "make_list": ("list", False),
-    "make_list_if": ("list_if", True),
-    "make_list_with_nulls": ("list_with_nulls", False),
-    "make_bag": ("bag", False),
-    "make_bag_if": ("bag_if", True),
-}
-
-
-def adapted_aggregate(call: ast.Call, kinds: Kinds) -> ast.Node:
-    """An aggregate whose arguments were adapted."""
-    name = ALIASES.get(call.name, call.name)
-    if name in _COLLECTING:
-        return _collected(name, call.arguments, kinds)
-    signature = signature_of(name)
-    arguments = _fitted(call.arguments, kinds, signature) if signature else call.arguments
-    if name in ("min", "max", "minif", "maxif") and kinds and kinds[0] in DYNAMIC:
-        arguments = (trees.call("tostring", arguments[0]), *arguments[1:])
-    if name in ("sum", "avg", "sumif", "avgif") and kinds and kinds[0] in DYNAMIC:
-        arguments = (lab("number", call.arguments[0]), *arguments[1:])
-    if name in _OWN_AGGREGATES:
-        return lab(name, *arguments)
-    return trees.call(name, *arguments)
-
-
-_OWN_AGGREGATES = frozenset(
-    [
-        "take_anyif",
-        "maxif",
-        "minif",
-        "count_distinct",
-        "count_distinctif",
-        "stdevp",
-        "variancep",
-        "percentiles_array",
-        "binary_all_and",
-        "binary_all_or",
-        "binary_all_xor",
-    ]
-)
-
-
-def _collected(name: str, arguments: Arguments, kinds: Kinds) -> ast.Node:
-    own, conditional = _COLLECTING[name]
-    value, *rest = arguments
-    if kinds[0] == "datetime":
-        value = lab("moment", value)
-    elif kinds[0] in _TEXT_OF_EACH:
-        value = trees.call("tostring", value)
-    needed = 1 + conditional
-    if own.startswith(("set", "list")) and name != "make_list_with_nulls" and len(arguments) == needed:
-        rest = [*rest, trees.number(sql_functions.NO_LIMIT)]
-    elif own.startswith("bag"):
-        rest = rest[:conditional]
-    return lab(own, value, *rest)

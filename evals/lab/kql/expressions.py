@@ -8,7 +8,9 @@ from ....tools.languages.kql.expressions import STRING_OPERATORS
 from ....tools.languages.kql.functions import library
 from ....tools.languages.kql.rows import DYNAMIC, NUMBERS, UNKNOWN, Row
 from . import trees
-from .calls import adapted, adapted_aggregate, as_kind, as_text, lab
+from .aggregates import adapted_aggregate
+from .calls import adapted
+from .conversions import as_kind, as_text, lab
 from .faults import SemanticFaultError, UnrunnableError, unresolved_column
 from .names import Closure, Constant, Scope, Table
 from .shapes import Shapes
@@ -55,6 +57,8 @@ class Expressions:
 
     def condition(self, node: ast.Node, row: Row, scope: Scope) -> ast.Node:
         """An expression that must be true or false."""
+        if isinstance(node, ast.Named):
+            raise UnrunnableError("a condition with a single =, which compares nothing")
         resolved = self.resolved(node, row, scope)
         return self._truth(self.fitted(resolved, row), self.shapes.kind(resolved, row))
 
@@ -184,6 +188,8 @@ class Expressions:
                 return self._fitted_list(node, row, aggregating)
             case ast.Between():
                 return self._fitted_between(node, row, aggregating)
+            case ast.Index(base=base, index=index) if not isinstance(index, ast.Literal | ast.Unary):
+                return lab("part_at", self.fitted(base, row, aggregating), self.fitted(index, row, aggregating))
             case _:
                 return trees.mapped(node, lambda part: self.fitted(part, row, aggregating))
 

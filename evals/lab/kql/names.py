@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ....tools.languages.kql import ast, naming
 from ....tools.languages.kql.rows import Row
-from .calls import ALIASES
+from .conversions import ALIASES
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import Row, fresh
 from . import trees
-from .calls import lab
+from .conversions import lab
 from .faults import UnrunnableError
 from .flow import Flow
 from .names import Scope, output_name
@@ -86,7 +86,7 @@ class Nested(Several):
         columns = flow.row.with_columns(inner.row.columns)
         flow.add(ast.Join(0, 0, "join", "inner", inner.node, (on,)), columns)
         kinds = {name: columns.columns[renamed.get(name, name)] for name in names}
-        shown = [trees.named(name, trees.name(renamed[name] if name in renamed else name)) for name in names]
+        shown = [trees.named(name, trees.name(renamed.get(name, name))) for name in names]
         flow.add(trees.project(*shown), Row(kinds))
 
     def _partition(self, flow: Flow, node: ast.Partition, scope: Scope) -> None:

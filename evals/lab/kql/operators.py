@@ -20,6 +20,7 @@ class Operators(Stages):
     """Operators by the type of their node."""
 
     def step(self, flow: Flow, operator: ast.Operator, scope: Scope) -> None:
+        """Write an operator behind a pipeline."""
         write = self._writers.get(type(operator))
         if write is None:
             raise UnrunnableError(_WORDS.get(type(operator), type(operator).__name__.lower()))

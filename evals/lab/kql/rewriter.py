@@ -133,6 +133,7 @@ class Rewriter(Operators):
     # Functions
 
     def applied(self, closure: Closure, call: ast.Call, row: Row, scope: Scope) -> tuple[ast.Node, Scope]:
+        """The body of a function that is called, and the scope in which to read it."""
         self._calls += 1
         if self._calls > _MOST_CALLS:
             raise UnrunnableError(f"the function {call.name}, which calls itself")
@@ -173,6 +174,7 @@ class Rewriter(Operators):
     # Tables
 
     def table(self, node: ast.Node, scope: Scope) -> tuple[ast.Node, Row]:
+        """A tabular expression as it runs, and its row."""
         match node:
             case ast.Pipeline(source=source, operators=operators):
                 flow = self.flow(source, scope)
@@ -238,6 +240,7 @@ class Rewriter(Operators):
         raise unresolved_table(call.name)
 
     def tables_like(self, pattern: str, scope: Scope) -> Iterator[tuple[str, ast.Node, Row]]:
+        """The tables whose names fit a pattern."""
         names = [name for name in self.workspace.tables if fnmatchcase(name, pattern)]
         for name in names:
             yield name, trees.name(name), self.workspace.open(name)

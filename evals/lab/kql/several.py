@@ -6,7 +6,7 @@ from dataclasses import replace
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import DYNAMIC, UNKNOWN, Row, joined, united
 from . import trees
-from .calls import as_text
+from .conversions import as_text
 from .faults import SemanticFaultError, UnrunnableError, unresolved_column
 from .flow import Flow
 from .names import Scope

@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import DYNAMIC, Row, fresh
-from . import trees
-from .calls import converted, lab
+from . import sql_functions, trees
+from .conversions import converted, lab
 from .expressions import EMPTY, Expressions
 from .faults import UnrunnableError
 from .flow import Flow
@@ -58,7 +58,21 @@ class Shaping(Expressions):
                 yield name, ast.Index(0, 0, written, trees.number(place)), "dynamic"
 
     def _where(self, flow: Flow, node: ast.Where, scope: Scope) -> None:
-        flow.add(trees.where(self.condition(node.predicate, flow.row, scope)))
+        """Keep rows; a function over neighbouring rows is computed before the filter, as a column."""
+        before, windows = list(flow.row.columns), dict[str, ast.Node]()
+        predicate = self._lifted_windows(self.condition(node.predicate, flow.row, scope), windows)
+        if windows:
+            self.extended(flow, windows)
+        flow.add(trees.where(predicate))
+        if windows:
+            self.select(flow, before)
+
+    def _lifted_windows(self, node: ast.Node, windows: dict[str, ast.Node]) -> ast.Node:
+        if isinstance(node, ast.Call) and sql_functions.is_window(node.name):
+            name = self.fresh("window")
+            windows[name] = node
+            return trees.name(name)
+        return trees.mapped(node, lambda part: self._lifted_windows(part, windows))
 
     def _project(self, flow: Flow, node: ast.Project, scope: Scope) -> None:
         match node.kind:

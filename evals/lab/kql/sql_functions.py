@@ -62,7 +62,9 @@ MACROS: Mapping[str, str] = {
     "items(x)": "CASE WHEN json_type(lab_json(x)) = 'ARRAY' THEN CAST(lab_json(x) AS JSON[]) END",
     "texts(x)": "[v ->> '$' FOR v IN lab_items(x)]",
     "member(bag, key)": """json_extract(bag, '$."' || replace(key, '"', '\\"') || '"')""",
-    "scalar(x)": """CASE json_type(x) WHEN 'NULL' THEN NULL ELSE x ->> '$' END""",
+    "part_at(x, place)": """CASE WHEN json_type(lab_json(place)) = 'VARCHAR' THEN lab_member(x, lab_json(place) ->> '$')
+        ELSE json_extract(x, '$[' || CASE WHEN (lab_json(place) ->> '$') LIKE '-%'
+        THEN '#' || (lab_json(place) ->> '$') ELSE lab_json(place) ->> '$' END || ']') END""",
     "number(x)": "CASE WHEN json_type(x) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN TRY_CAST(x ->> '$' AS DOUBLE) END",
     "truth(x)": "CASE WHEN json_type(x) = 'BOOLEAN' THEN (x ->> '$') = 'true' END",
     "bag_of(keys, vals)": """CAST('{' || array_to_string([CAST(to_json(k) AS VARCHAR) || ':' || coalesce(
@@ -99,7 +101,8 @@ MACROS: Mapping[str, str] = {
     "moments(a, b, step)": "to_json([lab_moment(t) FOR t IN generate_series(a, b, step)])",
     "moment(t)": "strftime(t, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'",
     "split(s, d)": "to_json(string_split(s, d))",
-    "split_at(s, d, i)": "to_json(CASE WHEN i + 1 BETWEEN 1 AND len(string_split(s, d)) THEN [string_split(s, d)[i + 1]] ELSE [] END)",
+    "split_at(s, d, i)": """to_json(CASE WHEN i + 1 BETWEEN 1 AND len(string_split(s, d))
+        THEN [string_split(s, d)[i + 1]] ELSE [] END)""",
     "extractjson(path, text)": "json_extract(TRY_CAST(text AS JSON), path)",
     # Text
     "string_size(s)": "octet_length(encode(s))::BIGINT",
@@ -110,7 +113,8 @@ MACROS: Mapping[str, str] = {
     "make_string(points)": "array_to_string([chr(CAST(v AS INTEGER)) FOR v IN lab_items(points)], '')",
     "unicode_codepoints_from_string(s)": "to_json([unicode(c) FOR c IN string_split(s, '')])",
     "isascii(s)": "NOT regexp_matches(s, '[^\\x00-\\x7F]')",
-    "part(s, start)": "CASE WHEN start >= 0 THEN substr(s, start + 1) WHEN -start > length(s) THEN '' ELSE right(s, -start) END",
+    "part(s, start)": """CASE WHEN start >= 0 THEN substr(s, start + 1)
+        WHEN -start > length(s) THEN '' ELSE right(s, -start) END""",
     "substring_2(s, start)": "lab_part(coalesce(s, ''), start)",
     "substring_3(s, start, count)": "left(lab_part(coalesce(s, ''), start), greatest(count, 0))",
     "indexof_from(s, sub, start)": """CASE WHEN strpos(substr(s, start + 1), sub) = 0 THEN -1::BIGINT
@@ -152,7 +156,8 @@ MACROS: Mapping[str, str] = {
     "datetime_local_to_utc(t, zone)": "(t AT TIME ZONE zone) AT TIME ZONE 'UTC'",
     # Series: arrays of numbers
     "series_sum(x)": "list_sum([lab_number(v) FOR v IN lab_items(x)])",
-    "series_fill_const(x, v)": "to_json([CASE WHEN json_type(e) = 'NULL' OR e IS NULL THEN lab_json(v) ELSE e END FOR e IN lab_items(x)])",
+    "series_fill_const(x, v)": """to_json([CASE WHEN json_type(e) = 'NULL' OR e IS NULL THEN lab_json(v)
+        ELSE e END FOR e IN lab_items(x)])""",
     "series_dot_product(a, b)": "list_sum([lab_number(v) * lab_number(lab_items(b)[i]) FOR v, i IN lab_items(a)])",
     **{
         f"series_{word}(a, b)": (
@@ -164,7 +169,10 @@ MACROS: Mapping[str, str] = {
             "greater_equals": ">=", "less_equals": "<=", "equals": "=", "not_equals": "<>",
         }.items()
     },
-    **{f"series_{word}(a)": f"to_json([{word}(lab_number(v)) FOR v IN lab_items(a)])" for word in ("abs", "floor", "ceil", "sign")},
+    **{
+        f"series_{word}(a)": f"to_json([{word}(lab_number(v)) FOR v IN lab_items(a)])"
+        for word in ("abs", "floor", "ceil", "sign")
+    },
 }  # fmt: skip
 """Macro with its parameters to its SQL."""
 
@@ -176,9 +184,9 @@ _WINDOWS: Mapping[str, str] = {
     "next_or": "lead({0}, CAST({1} AS BIGINT), {2}) OVER ()",
     "row_cumsum": "sum({0}) OVER (ROWS UNBOUNDED PRECEDING)",
     **{
-        f"rank_{order}_{nulls}": f"row_number() OVER (PARTITION BY {{0}} ORDER BY {{1}} {order.upper()} NULLS {nulls.upper()})"
-        for order in ("asc", "desc")
-        for nulls in ("first", "last")
+        f"rank_{order}_{nulls}".lower(): f"row_number() OVER (PARTITION BY {{0}} ORDER BY {{1}} {order} NULLS {nulls})"
+        for order in ("ASC", "DESC")
+        for nulls in ("FIRST", "LAST")
     },
     # The translator tests a column's type at run time; these say that it is known
     "same": "{0}",
@@ -203,8 +211,8 @@ _WINDOWS: Mapping[str, str] = {
 _ELEMENTS = "CASE WHEN json_type(lab_json({0})) = 'ARRAY' THEN CAST(lab_json({0}) AS JSON[]) ELSE [lab_json({0})] END"
 _AGGREGATES: Mapping[str, tuple[str, str]] = {
     "set_of": (
-        f"to_json(list_slice(coalesce(list_sort(list_distinct(flatten(list({_ELEMENTS}) FILTER (WHERE {{0}} IS NOT NULL)))), []),"
-        " 1, {1}))",
+        f"to_json(list_slice(coalesce(list_sort(list_distinct(flatten(list({_ELEMENTS})"
+        " FILTER (WHERE {0} IS NOT NULL)))), []), 1, {1}))",
         "set",
     ),
     "set_of_if": (
@@ -277,6 +285,11 @@ def parameters(name: str) -> int | None:
     """How many arguments a function of ours takes; None where there is no such function."""
     spec = SCALAR_FUNCTIONS.get(PREFIX + name)
     return spec.arities[0] if spec and spec.arities else None
+
+
+def is_window(name: str) -> bool:
+    """Whether a function of the registry looks at the rows around it."""
+    return name.startswith(PREFIX) and " OVER (" in _WINDOWS.get(name.removeprefix(PREFIX), "")
 
 
 def is_own_aggregate(name: str) -> bool:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import NUMBERS, UNKNOWN, Row
 from . import trees
-from .calls import converted, lab
+from .conversions import converted, lab
 from .expressions import EMPTY
 from .faults import SemanticFaultError, UnrunnableError
 from .flow import Flow
-from .names import Scope, name_of_aggregate
+from .names import Scope, name_of_aggregate, output_name
 from .nested import Nested
 from .sql_functions import NO_LIMIT
 from .translation import Rewritten
@@ -28,6 +28,7 @@ class Stages(Nested):
     """Operators whose columns or rows depend on values."""
 
     def keep(self, flow: Flow) -> bool:
+        """Run the pipeline so far into a table and go on from there; whether it has no rows."""
         kept = self.workspace.keep(self.workspace.statement(self.rewritten(flow.node)))
         known = flow.row.columns
         row = Row(
@@ -265,7 +266,8 @@ class Stages(Nested):
         first = "low" if low is not None else f"(SELECT min({at}) FROM {table})"
         last = "high" if high is not None else f"(SELECT max({at}) FROM {table})"
         closed = inclusive or high is None
-        bins = f"SELECT unnest({'generate_series' if closed else 'range'}({first}, {last}, step)) AS b FROM {self._table(kept_edges)}"
+        series = "generate_series" if closed else "range"
+        bins = f"SELECT unnest({series}({first}, {last}, step)) AS b FROM {self._table(kept_edges)}"
         shown = [self.workspace.column(name) for name in groups]
         same = " AND ".join(f"t.{g} IS NOT DISTINCT FROM g.{g}" for g in shown)
         grid = f"SELECT DISTINCT {', '.join(shown) or '1 AS one'} FROM {table}"
@@ -311,8 +313,6 @@ def _quoted(text: str) -> str:
 
 
 def _axis_name(node: ast.Node) -> str:
-    from .names import output_name
-
     return output_name(node) or "Column1"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import Row
 from . import sql_functions, trees
-from .calls import ALIASES, lab
+from .conversions import ALIASES, lab
 from .expressions import is_aggregate
 from .faults import UnrunnableError
 from .flow import Flow
