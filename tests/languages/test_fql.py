@@ -1,4 +1,5 @@
 import json
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -233,6 +234,10 @@ def test_a_finding_points_at_its_place_and_guesses_the_name() -> None:
             "alerts",
             "created_timestamp:>='2024-12-31'+created_timestamp:<'2025-01-01'",
         ),
+        ("hostname:'*mid*'", "hosts", "hostname:*'*mid*'"),
+        ("name:'*mid*'", "cases", "name:*'*mid*'"),
+        ("name:~'mid'", "cases", "name:*'*mid*'"),
+        ("tags:~'mid'", "alerts", "tags:'mid'"),
         ("aid:'1'", "hosts", "did you mean device_id?"),
         ("device_id:'1'", "vulnerabilities", "did you mean aid?"),
         ("max_severity_displayname:'High'", "alerts", "did you mean severity_name?"),
@@ -310,6 +315,20 @@ def test_the_lab_answers_a_silent_zero_with_nothing_and_the_better_filter_with_t
     assert "silent_zero" in [code for _, code in codes(text, collection)]
     assert "silent_zero" not in [code for _, code in codes(instead, collection)]
     assert (count(text), count(instead)) == (0, 1)
+
+
+def test_ten_thousand_mutated_filters_get_a_verdict_with_places_inside_them() -> None:
+    draw = random.Random(20261124)
+    pieces = [*"'\"\\*~!<>=:+,()[]%.-", "now-7d", "AND ", "null", "true", "severity", "\u2019", "\n", "9", "-", "\0"]
+    filters = [text for silent in SILENT for text in silent[:2]]
+    for _ in range(10_000):
+        text = draw.choice(filters)
+        for _ in range(draw.randrange(1, 6)):
+            at, until = sorted(draw.randrange(len(text) + 1) for _ in range(2))
+            text = text[:at] + draw.choice(pieces) + text[at if draw.random() < 0.6 else until :]
+        verdict = fql.check(text, draw.choice([None, *COLLECTIONS]))
+        assert verdict.ok is not any(item.severity == "error" for item in verdict.diagnostics)
+        assert all(0 <= item.start <= item.end <= len(text) + 1 for item in verdict.diagnostics), text
 
 
 def test_five_thousand_checks_a_second() -> None:

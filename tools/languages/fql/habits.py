@@ -49,7 +49,7 @@ def _habits(term: Term, known: Property, collection: str, texts: list[str]) -> I
                 case "hosts":
                     yield from _hosts(term, known, texts)
                 case "cases":
-                    yield from _cases(term)
+                    yield from _cases(term, texts)
                 case "vulnerabilities":
                     yield from _vulnerabilities(term)
             yield from _text(term, known, texts)
@@ -57,10 +57,11 @@ def _habits(term: Term, known: Property, collection: str, texts: list[str]) -> I
 
 def _array(term: Term) -> Iterator[Finding]:
     if term.operator in WORDS or term.operator is Operator.WILDCARD or (has_wildcard(term) and not _any_value(term)):
-        what = "~" if term.operator in WORDS else "wildcards"
+        what = "~ matches" if term.operator in WORDS else "wildcards match"
+        value = term.values[0].text.strip("*") or "value"
         yield (
-            f"{term.property} is an array, where {what} match nothing: items are compared whole",
-            f"{term.property}:['value']",
+            f"{term.property} is an array, where {what} nothing: items are compared whole",
+            f"{term.property}:'{value}'",
         )
 
 
@@ -139,19 +140,23 @@ def _hosts(term: Term, known: Property, texts: list[str]) -> Iterator[Finding]:
     if name == "tags" and any("*" in text for text in texts):
         yield "host tags are compared whole", "tags:'FalconGroupingTags/Name'"
     if any(len(text) > 2 and text.startswith("*") and text.endswith("*") for text in texts):
-        yield f"hosts match nothing for a wildcard on both sides ({name})", f"{name}:'begin*' or {name}:'*end'"
+        yield f"hosts match nothing for a wildcard on both sides ({name})", f"{name}:*'{_starred(texts)}'"
     if any("*" in text[1:-1] for text in texts):
-        yield f"hosts take * at one end of a value only ({name})", f"{name}:'begin*' or {name}:'*end'"
+        yield f"hosts take * at one end of a value only ({name})", f"{name}:*'{_starred(texts)}'"
     if term.is_list and has_wildcard(term):
         yield f"a list compares whole values, and * is a character in it ({name})", f"{name}:'begin*',{name}:'*end'"
 
 
-def _cases(term: Term) -> Iterator[Finding]:
+def _cases(term: Term, texts: list[str]) -> Iterator[Finding]:
     name = term.property
     if term.operator in WORDS:
-        yield "cases answer ~ with nothing", f"{name}:*'*text*'"
+        yield "cases answer ~ with nothing", f"{name}:*'*{texts[0].strip('*') if texts else 'text'}*'"
     if term.operator in (Operator.EQ, Operator.NE) and has_wildcard(term):
-        yield "cases take a wildcard literally unless * stands before the value", f"{name}:*'*text*'"
+        yield "cases take a wildcard literally unless * stands before the value", f"{name}:*'{_starred(texts)}'"
+
+
+def _starred(texts: list[str]) -> str:
+    return next(text for text in texts if "*" in text)
 
 
 def _vulnerabilities(term: Term) -> Iterator[Finding]:
