@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from ..query import Code
 from . import ast
 from .naming import implied_name, is_guess, is_own_column
-from .rows import DYNAMIC, UNKNOWN, Row, fresh, plain
+from .rows import DYNAMIC, UNKNOWN, Row, plain
 from .scalars import BOOL, NOTHING, TEXT, ScalarBinder, Several, Value
 from .signatures import parameter
 
@@ -22,6 +22,7 @@ class Projection:
         self.columns: dict[str, str] = dict(columns)
         self._replace = replace
         self._settled: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def add(self, name: str, kind: str, *, given: bool) -> bool:
         """Add a column; False when its name is taken. A name that was not `given` gives way to one that is taken."""
@@ -30,18 +31,23 @@ class Projection:
                 return False
             self._settled.add(name)
             if name in self.columns and not self._replace:
-                name = fresh(name, self.columns)
-        elif not self._replace:
-            name = fresh(name, self.columns)
+                name = self._free(name)
+        elif not self._replace and name in self.columns:
+            name = self._free(name)
         self.columns[name] = kind
         return True
 
     def number(self, kind: str) -> None:
         """Add a column without any name: `Column1`, `Column2`, ..."""
-        number = 1
-        while f"Column{number}" in self.columns:
+        self.columns[self._free("Column")] = kind
+
+    def _free(self, name: str) -> str:
+        """The name with the first number behind it that is not taken."""
+        number = self._numbers.get(name, 1)
+        while f"{name}{number}" in self.columns:
             number += 1
-        self.columns[f"Column{number}"] = kind
+        self._numbers[name] = number + 1
+        return f"{name}{number}"
 
 
 class ColumnBinder(ScalarBinder):

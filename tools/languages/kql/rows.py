@@ -10,6 +10,10 @@ DYNAMIC = frozenset({"dynamic", "array", "bag", "primitive"})
 NUMBERS = ("int", "long", "real", "decimal")
 
 
+MOST_COLUMNS = 5_000
+"""Columns of a row that are followed one by one; a join that makes more leaves the row open."""
+
+
 class Nested(str):
     """A nested type (`array`, `bag`) with what is known of its inside; equal to the bare type."""
 
@@ -85,6 +89,8 @@ def fresh(name: str, taken: Iterable[str]) -> str:
 
 def joined(left: Row, right: Row, dropped: Iterable[str] = ()) -> Row:
     """Both sides of a join; a right column whose name is taken gets a number that neither side uses."""
+    if len(left.columns) + len(right.columns) > MOST_COLUMNS:
+        return Row(left.columns, open=True)
     columns = dict(left.columns)
     skip = set(dropped)
     used = {*left.columns, *right.columns}
