@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from ..literals import regex_problem
 from ..query import Code, Diagnostic, Severity
@@ -12,6 +13,8 @@ from .ast import LISTS, PATTERNS, Compare, Operator, Test, Value, ValueKind
 _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:?\d{2})?)?\Z|\d{10,19}\Z"
 )
+_pattern_problem = lru_cache(maxsize=1024)(regex_problem)
+"""Hunts repeat their patterns, and judging one takes as long as the rest of a query."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\Z", re.ASCII)
 _LONE_BACKSLASH = re.compile(r"""\\[^\\"']""")
 _ESCAPE_PAIR = re.compile(r"""\\[\\"']""")
@@ -128,6 +131,6 @@ def _patterns(values: Sequence[Value]) -> Iterator[Diagnostic]:
         if value.kind is not ValueKind.STRING:
             yield Diagnostic("type_mismatch", "error", "a pattern is written in quotes", value.start, value.end)
             continue
-        problem = regex_problem(value.text)
+        problem = _pattern_problem(value.text)
         if problem is not None:
             yield Diagnostic("bad_value", *problem, value.start, value.end)

@@ -85,10 +85,12 @@ class ExpressionParser(TokenStream):
     """Reads expressions; `loose` is the way of filters, where a space joins conditions and a text alone is searched."""
 
     def _is(self, *signs: str) -> bool:
-        return self._next.kind == "sign" and self._next.text in signs
+        token = self._tokens[self._at]
+        return token.kind == "sign" and token.text in signs
 
     def _keyword(self, *words: str) -> bool:
-        return self._next.kind == "word" and self._next.text.lower() in words
+        token = self._tokens[self._at]
+        return token.kind == "word" and token.text.lower() in words
 
     def _expect(self, sign: str, what: str) -> Token:
         token = self._next
@@ -264,30 +266,37 @@ class ExpressionParser(TokenStream):
 
     def _primary(self, loose: bool, depth: int) -> Expression:
         token = self._next
-        if token.kind in ("string", "number") or self._keyword(*_CONSTANTS):
+        if token.kind == "word":
+            return self._named(token, depth)
+        if token.kind in ("string", "number"):
             return self._literal()
+        if self._is("("):
+            return self._in_brackets(loose, depth)
         if self._is("-"):
             if self._after.kind == "number":
                 return self._literal()
             self._take()
             part = self._primary(False, self._deeper(depth))
             return Arithmetic("-", Value(ValueKind.NUMBER, "0", token.start, token.start), part, token.start, part.end)
-        if self._is("*") and self._after.kind == "test":
-            self._take()
-            return Anywhere(token.start, token.end)
         if self._is("*"):
-            self._take()
-            raise QuerySyntaxError(
-                "* alone is no filter", token.start, token.end, "begin with | for every event, or write field = *"
-            )
-        if self._is("("):
-            return self._in_brackets(loose, depth)
-        if token.kind == "word" and not self._keyword("and", "or", "by"):
-            self._take()
-            if self._is("("):
-                return self._call(token, depth)
-            return Field(token.text, token.start, token.end)
+            return self._star()
         raise self._misplaced(token)
+
+    def _named(self, token: Token, depth: int) -> Expression:
+        lowered = token.text.lower()
+        if lowered in _CONSTANTS:
+            return self._literal()
+        if lowered in ("and", "or", "by"):
+            raise self._misplaced(token)
+        self._take()
+        return self._call(token, depth) if self._is("(") else Field(token.text, token.start, token.end)
+
+    def _star(self) -> Anywhere:
+        star = self._take()
+        if self._next.kind != "test":
+            hint = "begin with | for every event, or write field = *"
+            raise QuerySyntaxError("* alone is no filter", star.start, star.end, hint)
+        return Anywhere(star.start, star.end)
 
     def _in_brackets(self, loose: bool, depth: int) -> Expression:
         opening = self._take()
