@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, matches
+from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, matches, names_drive
 from .languages.vocabulary import HOST_ATTRIBUTES, USER_ATTRIBUTES
 
 Recogniser = Callable[[Mapping[str, Any]], bool]
@@ -40,7 +40,7 @@ def _condition(condition: Condition) -> Recogniser:
         actual = event.get(name)
         if actual is None:
             return False
-        if isinstance(actual, list | tuple):
+        if isinstance(actual, list | tuple) or (isinstance(actual, str) and actual.startswith("\\Device\\")):
             return matches(condition, event)
         return text(str(actual))
 
@@ -49,6 +49,8 @@ def _condition(condition: Condition) -> Recogniser:
 
 def _text_test(condition: Condition) -> Callable[[str], bool] | None:
     """The test of a single value for the operators that compare text; None for the others."""
+    if any(names_drive(str(value)) for value in condition.values):
+        return None
     folded = tuple(str(value).casefold() for value in condition.values)
     match condition.op:
         case Operator.EQ if condition.field not in HOST_ATTRIBUTES | USER_ATTRIBUTES:

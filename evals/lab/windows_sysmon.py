@@ -5,6 +5,7 @@ import re
 from ...tools.languages.vocabulary import EventClass
 from .windows_reading import Happened, Program, Reader, Reading, address, basename, guid_in, hashes, number, present
 
+_INTEGRITY = {"S-1-16-4096": "Low", "S-1-16-8192": "Medium", "S-1-16-12288": "High", "S-1-16-16384": "System"}
 _HOST_URL = re.compile(r"HostUrl=(\S+)")
 
 
@@ -25,7 +26,7 @@ def _launched(at: Reading) -> Happened:
                 "process.pid": number(at.text("ProcessId") or known.pid),
                 "process.uid": guid_in(at.fields, "ProcessGuid"),
                 "process.original_name": at.text("OriginalFileName"),
-                "process.integrity": at.text("IntegrityLevel"),
+                "process.integrity": _INTEGRITY.get(at.text("IntegrityLevel").upper(), at.text("IntegrityLevel")),
                 "process.signer": at.text("Company"),
                 "process.description": at.text("Description"),
                 "process.product": at.text("Product"),

@@ -249,6 +249,8 @@ def _missing(name: str, tests: Sequence[Test], usual: Any, draw: int) -> str | N
     bare = _concrete(test.value, 0)
     begins, ends = bare.startswith(MANY), bare.endswith(MANY)
     text = bare.strip(MANY)
+    if text in ("true", "false"):
+        return "false" if text == "true" else "true"
     if begins and ends:
         shorter = text[:-1] if draw % 2 == 0 else text[1:]
         return _put_together([MANY + shorter + MANY], [], name, str(usual or ""), 0) if len(text) > 1 else None

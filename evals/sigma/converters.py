@@ -176,6 +176,7 @@ PAIRS: tuple[Pair, ...] = (
         _powerquery_repaired,
         faults=((" contains ", "`startswith` and `endswith` become `contains`"),),
     ),
+    Pair("spl (Splunk)", Platform.SPLUNK, Language.SPL, _splunk),
 )
 
 

@@ -131,16 +131,16 @@ def read_rule(name: str, document: Mapping[str, Any]) -> SigmaRule:
     )
 
 
-def tests_of(node: Node) -> Iterator[Test]:
+def each_test(node: Node) -> Iterator[Test]:
     """Every test of a tree."""
     match node:
         case Test():
             yield node
         case Never(part=part):
-            yield from tests_of(part)
+            yield from each_test(part)
         case All(parts=parts) | Some(parts=parts):
             for part in parts:
-                yield from tests_of(part)
+                yield from each_test(part)
 
 
 def _detection(value: Any) -> Node:

@@ -13,7 +13,7 @@ from ...tools.languages import s1ql
 from ...tools.languages.query import Language, Platform, Query
 from ...tools.languages.search import matches
 from ...tools.languages.syntax import QuerySyntaxError
-from ..lab import sql_cql, sql_kql, sql_powerquery, sql_s1ql
+from ..lab import sql_cql, sql_kql, sql_powerquery, sql_s1ql, sql_spl
 from ..lab.sql import QueryRejectedError
 from ..lab.telemetry import Telemetry
 
@@ -78,6 +78,7 @@ class Bench:
             Language.POWERQUERY: lambda _, text, start, end: sql_powerquery.run(
                 self.telemetry, text, start, end
             ).records(),
+            Language.SPL: lambda _, text, start, end: list(sql_spl.run(self.telemetry, text, start, end).rows),
         }
 
     def _kql(self, platform: Platform, text: str, start: datetime, end: datetime) -> Rows:
@@ -121,6 +122,7 @@ _TIMES: Mapping[Language, tuple[str, ...]] = {
     Language.CQL: ("@timestamp",),
     Language.S1QL: ("eventTime",),
     Language.POWERQUERY: ("event.time", "eventTime", "timestamp"),
+    Language.SPL: ("_time",),
 }
 
 
@@ -133,4 +135,6 @@ def moments_of(language: Language, rows: Iterable[Mapping[str, Any]]) -> set[dat
 def _moment(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value.replace(tzinfo=value.tzinfo or UTC)
+    if isinstance(value, str) and "-" in value:
+        return datetime.fromisoformat(value)
     return datetime.fromtimestamp(int(value) / 1000, UTC)

@@ -2,7 +2,8 @@ r"""The events of a rule as the lab's tables: flat Windows and Linux fields, rea
 
 Each event gets a moment of its own, and the rules' moments follow one another, so a rule's events are a time window and
 a row is known by its time. What the lab's writers put more simply than the sensors is put as those write it: Falcon's
-paths by volume, its second event of a script, Defender's registry hives in full.
+paths by volume, its second event of a script, Defender's registry hives in full; Splunk's sources are those of logs that
+are not rendered as XML, which the backend asks for.
 """
 
 import re
@@ -130,12 +131,13 @@ def _rows(rule: SigmaRule, event: Mapping[str, Any], when: datetime) -> Iterator
     event_class, attributes = told
     device = {"device.hostname": host, "device.os": rule.product, "device.ip": "10.77.0.7"}
     sensors = {FALCON, SENTINELONE, DEFENDER} | ({SENTINEL} if record["Channel"] == "Security" else set())
-    extra = {"windows": record} if SENTINEL in sensors else {}
+    extra = {"record": record, **({"windows": record} if SENTINEL in sensors else {})}
     yield from rows_of(Observation(event_class, when, device | attributes, frozenset(sensors), extra=extra))
     audited = _audited(rule, record)
     if audited:
         seen = Observation(event_class, when, device | attributes, frozenset({SENTINEL}), extra={"windows": audited})
-        yield from rows_of(seen)
+        # Splunk has the launch from Sysmon already.
+        yield from ((table, row) for table, row in rows_of(seen) if table == "SecurityEvent")
 
 
 def _programs(record: Mapping[str, Any]) -> Programs:
@@ -170,6 +172,8 @@ def _as_written(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple
             yield table, written
             if written["#event_simpleName"] == "ScriptControlScanInfo":
                 yield table, {**written, "#event_simpleName": "ScriptControlScanTelemetry"}
+        elif table == "splunk_events":
+            yield table, {**row, "source": str(row["source"]).removeprefix("Xml")}
         elif table == "DeviceRegistryEvents":
             yield table, {**row, "RegistryKey": _in_full(str(row.get("RegistryKey", "")))}
         else:

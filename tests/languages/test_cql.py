@@ -1,10 +1,20 @@
+import re
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracehound.tools.languages import cql
 from tracehound.tools.languages.cql.schema import EVENT, UNSURE, all_fields, events
+from tracehound.tools.languages.query import Platform, Query
+from tracehound.tools.languages.search import Condition, Operator, Search, Window, matches
 from tracehound.tools.languages.syntax import QuerySyntaxError
+from tracehound.tools.languages.translate import translate
+from tracehound.tools.languages.vocabulary import EventClass
+from tracehound.tools.recognise import recogniser
+
+WINDOW = Window(start=datetime(2026, 11, 23, 9, tzinfo=UTC), end=datetime(2026, 11, 24, 9, tzinfo=UTC))
 
 
 def refused_at(text: str) -> tuple[int, int]:
@@ -144,3 +154,34 @@ def test_any_condition_survives_printing(node: cql.Node) -> None:
 def test_any_text_is_either_parsed_or_refused_with_a_place_inside_it(text: str) -> None:
     start, end = refused_at(text)
     assert 0 <= start <= end <= len(text) + 1
+
+
+@pytest.mark.parametrize(
+    ("op", "wanted", "path", "expected"),
+    [
+        ("startswith", "C:\\Windows\\", "\\Device\\HarddiskVolume3\\Windows\\x.exe", True),
+        ("startswith", "C:\\Windows\\", "c:\\windows\\x.exe", True),
+        ("startswith", "C:\\Windows\\", "D:\\Windows\\x.exe", False),
+        ("startswith", "C:\\Windows\\", "\\Device\\HarddiskVolume3\\Temp\\x.exe", False),
+        ("eq", "C:\\x.exe", "\\Device\\HarddiskVolume12\\x.exe", True),
+        ("contains", ":\\Windows\\", "\\Device\\HarddiskVolume3\\Windows\\x.exe", True),
+        ("contains", ":\\Windows\\", "\\Device\\HarddiskVolume3\\Temp\\Windows\\x.exe", False),
+        ("startswith", ":\\Windows\\", "\\Device\\HarddiskVolume3\\Windows\\x.exe", False),
+        ("matches", r"^c:\\win", "\\Device\\HarddiskVolume3\\Windows\\x.exe", True),
+        ("matches", r"harddiskvolume3", "\\Device\\HarddiskVolume3\\Windows\\x.exe", True),
+    ],
+)
+def test_a_drive_means_any_volume_in_the_text_and_in_the_meaning(
+    op: str, wanted: str, path: str, expected: bool
+) -> None:
+    condition = Condition(field="process.path", op=Operator(op), values=(wanted,))
+    event = {"process.path": path}
+    assert matches(condition, event) is expected
+    assert recogniser(condition)(event) is expected
+    search = Search(event_class=EventClass.PROCESS, where=condition, window=WINDOW)
+    (query,) = (item for item in translate(search, [Platform.FALCON]) if isinstance(item, Query))
+    pattern = re.search(r"ImageFileName=/(.*)/i", query.text)
+    if op != "matches":
+        assert query.cannot_express == ()
+        assert pattern is not None
+        assert (re.search(pattern[1], path, re.IGNORECASE) is not None) is expected

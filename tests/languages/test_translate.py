@@ -223,9 +223,7 @@ def test_newest_first_is_a_sort_and_the_cap_is_always_there() -> None:
 
 def test_a_drive_letter_also_means_a_volume() -> None:
     found = asked(EventClass.PROCESS, where("process.path", "startswith", "C:\\Windows\\Temp\\"))
-    assert r"ImageFileName=/^([a-z]:|\\Device\\HarddiskVolume\d+)\\Windows\\Temp\\/i" in text_of(
-        found["falcon.process"]
-    )
+    assert r"ImageFileName=/^(C:|\\Device\\HarddiskVolume\d+)\\Windows\\Temp\\/i" in text_of(found["falcon.process"])
     assert r'TgtProcImagePath RegExp "(?i)^C:\\Windows\\Temp\x5c"' in text_of(found["sentinelone.process"])
 
 

@@ -4,6 +4,8 @@ A `Search` asks for events of one class whose attributes meet a condition within
 OCSF-style dotted names (`ATTRIBUTES` lists them for each class). All string comparisons ignore case: that is what an
 analyst means, and each language compiler writes it in its own way. Equality on a host also matches the fully
 qualified name (`web-7` and `web-7.corp.example`), equality on a user also matches `DOMAIN\\user` and `user@domain`.
+A drive letter also matches the path by volume that some sensors write (`\Device\HarddiskVolume3\Windows` for
+`C:\Windows`), since no event tells which letter a volume has.
 """
 
 import re
@@ -18,6 +20,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from .vocabulary import ATTRIBUTES, HOST_ATTRIBUTES, USER_ATTRIBUTES, EventClass
 
 Scalar = str | int | float | bool
+
+_VOLUME = re.compile(r"\\device\\harddiskvolume\d+(?=\\)", re.IGNORECASE)
+_DRIVE = re.compile(r"[a-z]?:(?=\\)", re.IGNORECASE)
 
 
 class Operator(StrEnum):
@@ -202,6 +207,8 @@ def _compare(field: str, op: Operator, actual: Any, value: Scalar) -> bool:
     if op in (Operator.GT, Operator.GE, Operator.LT, Operator.LE):
         return _ordered(op, actual, value)
     left, right = str(actual).casefold(), str(value).casefold()
+    if left.startswith("\\device\\"):
+        left = _by_drive(left, right)
     match op:
         case Operator.EQ if field in HOST_ATTRIBUTES:
             return left == right or left.startswith(right + ".")
@@ -216,7 +223,8 @@ def _compare(field: str, op: Operator, actual: Any, value: Scalar) -> bool:
         case Operator.ENDSWITH:
             return left.endswith(right)
         case Operator.MATCHES:
-            return re.search(str(value), str(actual), re.IGNORECASE) is not None
+            texts = {str(actual), _by_drive(str(actual), "c:\\")}
+            return any(re.search(str(value), text, re.IGNORECASE) for text in texts)
         case Operator.CIDR:
             try:
                 return ip_address(str(actual)) in ip_network(str(value), strict=False)
@@ -224,6 +232,21 @@ def _compare(field: str, op: Operator, actual: Any, value: Scalar) -> bool:
                 return False
         case _:
             raise AssertionError(op)
+
+
+def names_drive(text: str) -> bool:
+    r"""Whether a text begins with a drive (`C:\`, or its end `:\`), which a path by volume can stand for."""
+    return _DRIVE.match(text) is not None
+
+
+def _by_drive(path: str, wanted: str) -> str:
+    """A path by volume with the drive that is asked for; any other path as it is."""
+    volume, drive = _VOLUME.match(path), _DRIVE.match(wanted)
+    if volume is None or drive is None:
+        return path
+    # A text that begins with the end of a drive is not at the beginning of a path.
+    letter = drive.group() if len(drive.group()) == 2 else f"?{drive.group()}"
+    return letter + path[volume.end() :]
 
 
 def _ordered(op: Operator, actual: Any, value: Scalar) -> bool:

@@ -65,9 +65,10 @@ class Translation:
         if target is None:
             return Unknown(name, "no attribute carries this field")
         try:
-            return condition_on(target, value, self._hives, self.notes.append)
+            found = condition_on(target, value, self._hives, self.notes.append)
         except CannotExpressError as exc:
             return Unknown(name, f"no search can state {exc}")
+        return found if isinstance(found, bool) else merged(found)
 
     def _event(self, value: sigma.SigmaType) -> Part:
         kind = self.kinds.get(str(value.to_plain())) if not isinstance(value, sigma.SigmaNull) else None

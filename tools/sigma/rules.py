@@ -29,19 +29,23 @@ class RuleFile:
 
     def line_of(self, *keys: str) -> int:
         """The line of the last of these nested keys that is there; of the rule when none is."""
-        node, line = self.node, int(self.node.start_mark.line) + 1
-        for key in keys:
-            entries = node.value if isinstance(node, yaml.MappingNode) else []
-            found = next(((name, value) for name, value in entries if name.value == key), None)
-            if found is None:
-                break
-            line, node = int(found[0].start_mark.line) + 1, found[1]
-        return line
+        return _line_of(self.node, *keys)
 
     def line_of_field(self, field: str | None) -> int:
         """The line where the detection first names a field, modifiers aside; of the detection when it does not."""
         line = self.line_of("detection")
         return next((at for name, at in _keys(self.node) if name.partition("|")[0] == field and at >= line), line)
+
+
+def _line_of(node: yaml.Node, *keys: str) -> int:
+    line = int(node.start_mark.line) + 1
+    for key in keys:
+        entries = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((name, value) for name, value in entries if name.value == key), None)
+        if found is None:
+            break
+        line, node = int(found[0].start_mark.line) + 1, found[1]
+    return line
 
 
 def _keys(node: yaml.Node) -> list[tuple[str, int]]:
@@ -127,7 +131,7 @@ def _read(path: Path, node: yaml.Node, document: Any) -> RuleFile:
     except SigmaError as exc:
         keys = ("detection", "condition") if "ondition" in type(exc).__name__ else ("detection",)
         problem = str(exc.args[0] if exc.args else exc).rstrip(".")
-        raise ContentError(str(path), RuleFile(path, node, SigmaRule()).line_of(*keys), problem) from exc
+        raise ContentError(str(path), _line_of(node, *keys), problem) from exc
     except (TypeError, AttributeError, KeyError) as exc:
         raise ContentError(str(path), line, f"a Sigma rule of another shape: {exc}") from exc
     return RuleFile(path, node, rule)

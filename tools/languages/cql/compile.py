@@ -38,8 +38,8 @@ from .schema import DEVICE_PATHS, EVENT
 
 _ORDER: dict[Ask, Comparator] = {Ask.GT: ">", Ask.GE: ">=", Ask.LT: "<", Ask.LE: "<="}
 _PLAIN = re.compile(r"[A-Za-z0-9_.:\-]+\Z")
-_DRIVE = re.compile(r"[A-Za-z]:(?=\\)")
-_DEVICE = r"([a-z]:|\\Device\\HarddiskVolume\d+)"
+_DRIVE = re.compile(r"[A-Za-z]?:(?=\\)")
+_DEVICE = r"({}|\\Device\\HarddiskVolume\d+)"
 _COUNTED = "_count"
 _DISTINCT = "_distinct"
 
@@ -113,8 +113,7 @@ class _Cql(Builder[Node]):
         if op is Ask.EQ and (attribute.type in ("int", "float") or attribute.kind == "ip") and _all_plain(texts):
             return Part(self.one_of(name, texts, attribute))
         if name in DEVICE_PATHS and attribute.transform == "none" and any(_DRIVE.match(text) for text in texts):
-            node = _compared(name, joined_patterns([_on_any_volume(op, text) for text in texts]))
-            return Part(node, False, "Falcon writes this path by volume, without a drive letter")
+            return Part(_compared(name, joined_patterns([_on_any_volume(op, text) for text in texts])))
         if attribute.kind == "list":
             node = _compared(name, pattern(Ask.CONTAINS, texts))
             return Part(node) if op is Ask.CONTAINS else Part(node, False, "asked anywhere in the list")
@@ -141,7 +140,7 @@ class _Cql(Builder[Node]):
             return Part(True, False, "a pattern is not compared with the items of a list")
         if (problem := beyond_re2(texts)) is not None:
             return Part(True, False, problem)
-        if name in DEVICE_PATHS and any(re.search(r"[A-Za-z]:", text) for text in texts):
+        if name in DEVICE_PATHS and any(":" in text.replace("(?:", "") for text in texts):
             return Part(True, False, "Falcon writes this path by volume, without a drive letter")
         if attribute.transform == "basename":
             patterns = [found for text in texts if (found := in_last_part(text)) is not None]
@@ -168,7 +167,9 @@ def _compared(name: str, text: str) -> Compare:
 
 def _on_any_volume(op: Ask, text: str) -> str:
     drive = _DRIVE.match(text)
-    body = _DEVICE + escaped(text[drive.end() :]) if drive else escaped(text)
+    if drive is not None and len(drive.group()) == 1 and op in (Ask.EQ, Ask.STARTSWITH):
+        drive = None
+    body = _DEVICE.format(drive.group()) + escaped(text[drive.end() :]) if drive else escaped(text)
     begin = "" if op is Ask.CONTAINS or op is Ask.ENDSWITH else "^"
     return begin + body + ("$" if op in (Ask.EQ, Ask.ENDSWITH) else "")
 
