@@ -127,6 +127,8 @@ def test_deep_nesting_is_refused_and_does_not_overflow() -> None:
         ("status:'contained'", None, []),
         ("status:'bogus'", None, [("warning", "bad_value")]),
         ("Status:'new'", "alerts", [("info", "silent_zero")]),
+        ("base_command:'ps'+offline_queued:true", None, []),
+        ("base_command:'ps'", "hosts", [("error", "unknown_column")]),
         ("severity:'high'", "alerts", [("error", "bad_value")]),
         ("severity:'much'", "alerts", [("error", "type_mismatch")]),
         ("severity_name:70", "alerts", [("warning", "silent_zero"), ("error", "bad_value")]),

@@ -9,7 +9,7 @@ from .ast import And, Node, Not, Operator, Or, Term, ValueKind, terms
 from .habits import silent_zeros
 from .judging import problems
 from .parser import parse, to_text
-from .schema import COLLECTIONS, MAX_TERMS, guess, known_in, lookup
+from .schema import COLLECTIONS, ELSEWHERE, MAX_TERMS, guess, known_in, lookup
 
 
 def check(text: str, collection: str | None = None) -> Check:
@@ -127,6 +127,8 @@ def _too_many(conditions: list[Term]) -> Diagnostic:
 
 def _judge_anywhere(term: Term) -> list[Diagnostic]:
     collections = known_in(term.property)
+    if not collections and term.property in ELSEWHERE:
+        return []
     if not collections:
         return [_unknown(term, "no endpoint is known to filter on", guess(term.property), "warning")]
     best: list[Diagnostic] = []

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ..query import Code, Diagnostic, Severity
 from ..syntax import did_you_mean
@@ -44,6 +44,7 @@ _DATE = re.compile(
 RELATIVE = re.compile(r"now(?:[-+][0-9]+(?P<unit>[smhdwMy]))?\Z")
 _AGO = re.compile(r"(?:(?:last|past|now\s*-)\s*)?([0-9]+)\s*(minute|hour|day|week|month|m|h|d|w)s?(?:\s+ago)?\Z", re.I)
 _HOURS = {"w": (7, "d"), "month": (30, "d")}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 
 
@@ -217,5 +218,5 @@ def _moment(text: str) -> str:
     """A moment as FQL writes it: the one that an epoch number means, or an example."""
     if NUMBER.match(text) and 8 < len(text) < 14:
         seconds = float(text) / (1000 if len(text) > 10 else 1)
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return "2026-01-31T00:00:00Z"

@@ -9,6 +9,12 @@ from importlib.resources import files
 from ..syntax import did_you_mean
 
 COLLECTIONS = ("alerts", "hosts", "vulnerabilities", "cases", "iocs", "intel")
+_ELSEWHERE = """
+aid base_command behaviors.ioc_value behaviors.username cloud_request_id command_string commands_queued created_at
+date_updated deleted_at hostname id offline_queued origin sha256 state updated_at user_id
+"""
+ELSEWHERE = frozenset(_ELSEWHERE.split())
+"""Properties of sessions of Real Time Response and of quarantined files, which are not among the collections."""
 MAX_TERMS = 20
 """Properties in one statement."""
 
