@@ -18,7 +18,7 @@ class Quoting(StrEnum):
     ESCAPED = "escaped"
     """A backslash stands before quotes and backslashes, as the vendor's API asks for."""
     PYSIGMA = "pysigma"
-    """As pySigma-backend-sentinelone writes: `\\"` for a quote, backslashes singly, but doubled in patterns."""
+    """As pySigma-backend-sentinelone writes: `\\"` and `\\*`, else backslashes singly, but doubled in patterns."""
 
 
 KEYWORDS = frozenset(
@@ -52,6 +52,7 @@ CLOSES_IN_LIST = {
 }
 """Where a string may end inside a list, which is wherever it may end elsewhere, and before a comma."""
 _ESCAPED = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "\"'"}
+_PYSIGMA_ESCAPE = re.compile(r"""\\(["*?])""")
 NEXT_CONDITION = re.compile(
     r"""["']\s+[A-Za-z]\w*\s*(?:=|!=|[<>]|(?:in|not|contains|containscis|does|startswith|endswith|regexp|is)\s)""",
     re.IGNORECASE,
@@ -103,7 +104,7 @@ def _string(text: str, start: int, quoting: Quoting, before: list[Token]) -> Tok
         content = re.sub(r"""\\(["'\\])""", r"\1", content)
     elif quoting is Quoting.PYSIGMA:
         pattern = last.lower() == "regexp"
-        content = content.replace("\\\\", "\\") if pattern else content.replace('\\"', '"')
+        content = content.replace("\\\\", "\\") if pattern else _PYSIGMA_ESCAPE.sub(r"\1", content)
     elif '"' in content or "'" in content:
         _refuse_swallowed(content, start + 1, None if last in ("(", ",") else text[start])
     return Token("string", content, start, end)
