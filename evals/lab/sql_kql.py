@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from ...tools.languages.kql import ast, parser, schema
+from ...tools.languages.kql import ast, check, parser, schema
 from ...tools.languages.syntax import QuerySyntaxError
 from .kql.faults import SemanticFaultError, SyntaxFaultError, UnrunnableError
 from .kql.rewriter import Rewriter
@@ -95,8 +95,7 @@ class Engine:
                 plan = self._plans.get(text)
             if plan is not None:
                 return Answer(*workspace.answer_again(plan.workspace, plan.statement, plan.tables))
-            statement = _statement(text, workspace)
-            answer = Answer(*workspace.answer(statement))
+            statement, answer = _answered(text, workspace)
             if not workspace.staged:
                 self._remember(text, _Plan(statement, tuple(workspace.opened), workspace))
             return answer
@@ -154,7 +153,7 @@ def run_on_nothing(text: str, tables: Mapping[str, Mapping[str, str]], time_colu
     try:
         cursor.execute("SET TimeZone = 'UTC'")
         workspace = Workspace(cursor, tables, select, _ANY_TIME, time_column)
-        return Answer(*workspace.answer(_statement(text, workspace)))
+        return _answered(text, workspace)[1]
     finally:
         cursor.close()
 
@@ -167,8 +166,16 @@ def _memory() -> duckdb.DuckDBPyConnection:
     return database
 
 
-def _statement(text: str, workspace: Workspace) -> Statement:
-    return workspace.statement(Rewriter(workspace).query(_parsed(text)))
+def _answered(text: str, workspace: Workspace) -> tuple[Statement, Answer]:
+    """The last statement of a query, and what it yields."""
+    tree = _parsed(text)
+    try:
+        statement = workspace.statement(Rewriter(workspace).query(tree))
+        return statement, Answer(*workspace.answer(statement))
+    except SemanticFaultError as exc:
+        if workspace.columns_of_values or not check(text, schema=workspace.tables).ok:
+            raise
+        raise UnrunnableError(f"an expression of this query: {exc}") from exc
 
 
 def _parsed(text: str) -> ast.Query:

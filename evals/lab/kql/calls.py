@@ -164,7 +164,33 @@ def _strcat(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
 
 
 def _bin_at(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
-    return lab("bin_at_moment" if kinds[0] == "datetime" else "bin_at_number", *arguments)
+    word = {"datetime": "moment", "timespan": "span"}.get(kinds[0], "number")
+    if word != "number" and kinds[1] not in ("timespan", UNKNOWN):
+        raise UnrunnableError(f"bin_at() of a {kinds[0]} by a {kinds[1]}")
+    return lab(f"bin_at_{word}", *arguments)
+
+
+def _bin(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    return lab("bin_span", *arguments) if kinds[0] == "timespan" else trees.call("bin", *arguments)
+
+
+def _strrep(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    texts = (as_text(arguments[0], kinds[0]), *arguments[1:])
+    return lab("strrep_with", *texts) if len(texts) == 3 else trees.call("strrep", *texts)
+
+
+def _is_column(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    name = arguments[0]
+    if not isinstance(name, ast.Literal):
+        raise UnrunnableError("iscolumnexists() of a name that is computed")
+    return trees.truth(name.value in row.columns)
+
+
+def _parse_command_line(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+    line, shell = arguments
+    if not (isinstance(shell, ast.Literal) and str(shell.value).lower() == "windows"):
+        raise UnrunnableError("parse_command_line() of another shell than windows")
+    return lab("parse_command_line", line)
 
 
 def _turned(name: str) -> _Rule:
@@ -298,9 +324,15 @@ _RULES: Mapping[str, _Rule] = {
     "substring": _substring,
     **{name: _of_text(name) for name in ("strlen", "tolower", "toupper", "isempty", "isnotempty")},
     "bin_at": _bin_at,
+    "bin": _bin,
+    "floor": _bin,
+    "strrep": _strrep,
+    "iscolumnexists": _is_column,
+    "parse_command_line": _parse_command_line,
     "array_rotate_right": _turned("array_rotate_left"),
     "array_shift_right": _turned("array_shift_left"),
     "array_shift_left": _filled("array_shift_left", _NULL),
+    "series_fill_const": _filled("series_fill_const", trees.number(0)),
     "pack_all": _pack_all,
     "column_ifexists": _column_if_exists,
     "row_number": _row_number,

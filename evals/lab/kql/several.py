@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import DYNAMIC, UNKNOWN, Row, joined, united
+from ..sql import quoted
 from . import trees
-from .conversions import as_text
+from .conversions import as_text, lab
 from .faults import SemanticFaultError, UnrunnableError, unresolved_column
 from .flow import Flow
 from .names import Scope
@@ -20,6 +21,8 @@ _KINDS = {
     "semi": "leftsemi",
 }
 _LEFT_ONLY, _RIGHT_ONLY = frozenset({"leftanti", "leftsemi"}), frozenset({"rightanti", "rightsemi"})
+_MANY = 8
+"""Tables beyond which a union is one view."""
 _SEARCHED = frozenset({"string", "guid", UNKNOWN}) | DYNAMIC
 Arm = tuple[str | None, ast.Node, Row]
 """A table of a union: the name it goes by in withsource, where it has one, the table, its row."""
@@ -106,6 +109,9 @@ class Several(Summaries):
         """Put tables together; the flow goes on from all of them."""
         if flow.per:
             raise UnrunnableError("union in a subquery")
+        if len(arms) > _MANY and all(isinstance(table, ast.Name) for _, table, _ in arms):
+            self._combined(flow, arms, node)
+            return
         tables = [self._arm(arm, place, arms, node) for place, arm in enumerate(arms)]
         row = united([row for _, row in tables], node.kind)
         if node.with_source:
@@ -118,15 +124,41 @@ class Several(Summaries):
         flow.restart(first, row)
         flow.operators = [ast.Union(0, 0, node.kind, None, tuple(table for table, _ in others))]
 
+    def _combined(self, flow: Flow, arms: Sequence[Arm], node: ast.Union) -> None:
+        """Many tables in one view: the translator takes its time over thousands of columns."""
+        selects, rows = [], []
+        for place, (label, table, row) in enumerate(arms):
+            names = self._names_apart(row, arms, node)
+            column = self.workspace.column
+            shown = [f"{column(name)} AS {column(names[name])}" for name in row.columns]
+            if node.with_source:
+                text = (label or f"union_arg{place}").replace("'", "''")
+                shown.insert(0, f"'{text}' AS {column(node.with_source)}")
+            selects.append(
+                f"SELECT {', '.join(shown)} FROM {quoted(table.name if isinstance(table, ast.Name) else '')}"
+            )
+            rows.append(Row({names[name]: kind for name, kind in row.columns.items()}))
+        row = united(rows, node.kind)
+        if node.with_source:
+            row = Row({node.with_source: "string", **row.columns})
+        name = self.workspace.combine(selects, list(row.columns))
+        self.shapes.declare(name, row)
+        flow.restart(trees.name(name), row)
+
+    def _names_apart(self, row: Row, arms: Sequence[Arm], node: ast.Union) -> dict[str, str]:
+        """The columns of one table under the names that they have in the union."""
+        names = {}
+        for name, kind in row.columns.items():
+            others = {other.columns[name] for _, _, other in arms if name in other.columns} - {UNKNOWN}
+            apart = len(others) > 1 and kind != UNKNOWN and node.kind != "inner"
+            names[name] = f"{name}_{kind}" if apart else name
+        return names
+
     def _arm(self, arm: Arm, place: int, arms: Sequence[Arm], node: ast.Union) -> tuple[ast.Node, Row]:
         """One table, with what tells it apart: its name, and the types of columns that have another one elsewhere."""
         label, table, row = arm
         flow = Flow(table, row)
-        renames = {}
-        for name, kind in row.columns.items():
-            others = {other.columns[name] for _, _, other in arms if name in other.columns} - {UNKNOWN}
-            if len(others) > 1 and kind != UNKNOWN and node.kind != "inner":
-                renames[name] = f"{name}_{kind}"
+        renames = {old: new for old, new in self._names_apart(row, arms, node).items() if old != new}
         if renames:
             columns = {renames.get(name, name): kind for name, kind in row.columns.items()}
             items = [trees.named(new, trees.name(old)) for old, new in renames.items()]
@@ -157,7 +189,7 @@ class Several(Summaries):
         """Keep the rows that a search means: text without a column is looked for in all of them."""
         everything, row = self.fresh("all"), flow.row
         texts = [as_text(trees.name(name), kind) for name, kind in row.columns.items() if kind in _SEARCHED]
-        joined_texts = trees.call("strcat_delim", trees.text("\n"), *(texts or [trees.text("")]))
+        joined_texts = lab("lines", *(texts or [trees.text("")]))
         predicate = _spread(node.predicate, everything, node.case_sensitive, row)
         self.extended(flow, {everything: joined_texts}, "string")
         flow.add(trees.where(self.condition(predicate, flow.row, scope)))

@@ -96,6 +96,14 @@ MACROS: Mapping[str, str] = {
         % len(lab_items(x)) + 1)::BIGINT] FOR v, i IN lab_items(x)])""",
     "array_shift_left(x, n, fill)": """to_json([CASE WHEN i + n BETWEEN 1 AND len(lab_items(x))
         THEN lab_items(x)[(i + n)::BIGINT] ELSE lab_json(fill) END FOR v, i IN lab_items(x)])""",
+    "set_equals(a, b)": """list_has_all(lab_items(a), lab_items(b)) AND list_has_all(lab_items(b), lab_items(a))""",
+    "jaccard_index(a, b)": """len([v FOR v IN lab_unique(lab_items(a)) IF list_contains(lab_items(b), v)])
+        / len(lab_unique(list_concat(lab_items(a), lab_items(b))))::DOUBLE""",
+    "array_split_at(x, places)": """to_json([lab_items(x)[(coalesce(places[i - 1], 0) + 1)::BIGINT:
+        coalesce(places[i], len(lab_items(x)))::BIGINT] FOR p, i IN list_concat(places, [NULL])])""",
+    "array_split(x, place)": """lab_array_split_at(x, [CASE WHEN n < 0 THEN len(lab_items(x)) + n ELSE n END FOR n IN
+        CASE WHEN json_type(lab_json(place)) = 'ARRAY' THEN CAST(lab_json(place) AS BIGINT[])
+        ELSE [CAST(lab_json(place) AS BIGINT)] END])""",
     "repeat(v, n)": "CASE WHEN n >= 0 THEN to_json([lab_json(v) FOR i IN range(n)]) END",
     "numbers(a, b, step)": "CASE WHEN step <> 0 THEN to_json(generate_series(a, b, step)) END",
     "moments(a, b, step)": "to_json([lab_moment(t) FOR t IN generate_series(a, b, step)])",
@@ -112,6 +120,27 @@ MACROS: Mapping[str, str] = {
         FOR c IN string_split(s, '')], '')""",
     "make_string(points)": "array_to_string([chr(CAST(v AS INTEGER)) FOR v IN lab_items(points)], '')",
     "unicode_codepoints_from_string(s)": "to_json([unicode(c) FOR c IN string_split(s, '')])",
+    "base64_encode_fromarray(x)": """to_base64(unhex(array_to_string(
+        [lpad(hex(CAST(v AS INTEGER)), 2, '0') FOR v IN lab_items(x)], '')))""",
+    "strrep_with(v, n, d)": "array_to_string([v FOR i IN range(n)], d)",
+    "isutf8(s)": "s IS NOT NULL OR s IS NULL",
+    # The rules of the Windows shell: what is quoted is one argument, a backslash counts only before a quote
+    "argument_step(s, c)": """CASE
+        WHEN c = chr(92) THEN {'args': s.args, 'word': s.word, 'q': s.q, 'b': s.b + 1, 'any': true, 'c': ''}
+        WHEN c = '"' AND s.b % 2 = 1 THEN {'args': s.args, 'word': s.word || repeat(chr(92), s.b // 2) || '"', 'q': s.q,
+            'b': 0::BIGINT, 'any': true, 'c': ''}
+        WHEN c = '"' THEN {'args': s.args, 'word': s.word || repeat(chr(92), s.b // 2), 'q': NOT s.q, 'b': 0::BIGINT,
+            'any': true, 'c': ''}
+        WHEN c IN (' ', chr(9)) AND NOT s.q THEN {'args': CASE WHEN s.any
+            THEN list_append(s.args, s.word || repeat(chr(92), s.b)) ELSE s.args END, 'word': '', 'q': false,
+            'b': 0::BIGINT, 'any': false, 'c': ''}
+        ELSE {'args': s.args, 'word': s.word || repeat(chr(92), s.b) || c, 'q': s.q, 'b': 0::BIGINT, 'any': true, 'c': ''}
+        END""",
+    "arguments(line)": """list_reduce([{'args': CAST([] AS VARCHAR[]), 'word': '', 'q': false, 'b': 0::BIGINT,
+        'any': false, 'c': ch} FOR ch IN list_concat([''], string_split(line, ''), [' '])],
+        lambda s, x: lab_argument_step(s, x.c))""",
+    "parse_command_line(line)": """to_json(CASE WHEN lab_arguments(line).any
+        THEN list_append(lab_arguments(line).args, lab_arguments(line).word) ELSE lab_arguments(line).args END)""",
     "isascii(s)": "NOT regexp_matches(s, '[^\\x00-\\x7F]')",
     "part(s, start)": """CASE WHEN start >= 0 THEN substr(s, start + 1)
         WHEN -start > length(s) THEN '' ELSE right(s, -start) END""",
@@ -142,6 +171,9 @@ MACROS: Mapping[str, str] = {
     "path_file(p)": "split_part(lab_path_last(p), ':', 1)",
     "path_directory(p)": "regexp_extract(p, '^(.*)[\\\\/][^\\\\/]*$', 1)",
     # Numbers and time
+    "bin_span(v, step)": "to_microseconds((epoch_us(step) * floor(epoch_us(v) / epoch_us(step)))::BIGINT)",
+    "bin_at_span(v, step, origin)": """origin + to_microseconds((epoch_us(step)
+        * floor((epoch_us(v) - epoch_us(origin)) / epoch_us(step)))::BIGINT)""",
     "bin_at_number(v, step, origin)": "origin + floor((v - origin) / step) * step",
     "bin_at_moment(v, step, origin)": """origin + to_microseconds((epoch_us(step)
         * floor((epoch_us(v) - epoch_us(origin)) / epoch_us(step)))::BIGINT)""",
@@ -171,8 +203,17 @@ MACROS: Mapping[str, str] = {
     },
     **{
         f"series_{word}(a)": f"to_json([{word}(lab_number(v)) FOR v IN lab_items(a)])"
-        for word in ("abs", "floor", "ceil", "sign")
+        for word in ("abs", "floor", "sign", "exp", "sin", "cos", "tan", "asin", "acos", "atan")
     },
+    "series_ceiling(a)": "to_json([ceil(lab_number(v)) FOR v IN lab_items(a)])",
+    "series_log(a)": "to_json([ln(lab_number(v)) FOR v IN lab_items(a)])",
+    "series_pow(a, n)": "to_json([pow(lab_number(v), lab_number(lab_json(n))) FOR v IN lab_items(a)])",
+    "series_product(x)": "list_product([lab_number(v) FOR v IN lab_items(x)])",
+    "missing(v)": "(v IS NULL OR json_type(v) = 'NULL')",
+    "series_fill_forward(x)": """to_json([coalesce([w FOR w IN lab_items(x)[1:i] IF NOT lab_missing(w)][-1], v)
+        FOR v, i IN lab_items(x)])""",
+    "series_fill_backward(x)": """to_json([coalesce([w FOR w IN lab_items(x)[i:len(lab_items(x))]
+        IF NOT lab_missing(w)][1], v) FOR v, i IN lab_items(x)])""",
 }  # fmt: skip
 """Macro with its parameters to its SQL."""
 
@@ -308,6 +349,7 @@ def registered() -> None:
     for name, template in _WINDOWS.items():
         count = len(set(re.findall(r"\{\d\}", template)))
         SCALAR_FUNCTIONS[PREFIX + name] = FunctionSpec(PREFIX + name, "template", template, (count,))
+    SCALAR_FUNCTIONS[PREFIX + "lines"] = FunctionSpec(PREFIX + "lines", "template", "concat_ws(chr(10), {})", ())
     SCALAR_FUNCTIONS[PREFIX + "strcat"] = FunctionSpec(PREFIX + "strcat", "template", "concat({})", ())
     for name, (template, prefix) in _AGGREGATES.items():
         full = f"{PREFIX}{name}"

@@ -98,6 +98,7 @@ class Stages(Nested):
             others = [name for name in others if name in found]
         if clash := sorted(set(others) & set(found)):
             raise SemanticFaultError(f"bag_unpack(): a column named {clash[0]} is there already")
+        self.workspace.columns_of_values = node.columns is None
         if len(found) > _MOST_COLUMNS:
             raise UnrunnableError(f"bag_unpack() into {len(found)} columns")
         values = {
@@ -132,6 +133,7 @@ class Stages(Nested):
         ]
         if node.columns is not None:
             keys = [c.name for c in node.columns if c.name not in groups and c.name != "*"]
+        self.workspace.columns_of_values = node.columns is None
         if len(keys) > _MOST_COLUMNS:
             raise UnrunnableError(f"pivot() into {len(keys)} columns")
         kind, name = flow.row.columns[value], aggregate.name if isinstance(aggregate, ast.Call) else ""

@@ -80,6 +80,8 @@ class Workspace:
         self._columns: dict[str, list[str]] = {}
         self.opened: list[str] = []
         self.stages = 0
+        self.columns_of_values = False
+        """Whether columns were made of values, so that a name that is missing may be right on other rows."""
         self._macros: set[str] = set()
 
     def open(self, table: str) -> Row:
@@ -130,6 +132,16 @@ class Workspace:
     def keep_sql(self, sql: str) -> Kept:
         """Run SQL of ours into a table of the query's own."""
         return self.keep(Statement(sql, {}))
+
+    def combine(self, selects: Sequence[str], columns: Sequence[str]) -> str:
+        """A view of tables put together by the names of their columns; its name."""
+        self.stages += 1
+        name = f"combined_{self.stages}"
+        shown = [self.spelling.of(column) for column in columns]
+        body = " UNION ALL BY NAME ".join(selects)
+        self._run(f"CREATE TEMP VIEW {name} AS SELECT {', '.join(map(quoted, shown))} FROM ({body})")
+        self._columns[name] = shown
+        return name
 
     def look(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of SQL of ours."""
