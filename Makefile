@@ -32,3 +32,4 @@ test: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m tracehound.evals.bench
+	$(BIN)/python -m tracehound.evals.bench.languages
