@@ -79,6 +79,7 @@ def test_canonical_text_reads_back(text: str, printed: str) -> None:
         ("a = 1 | limit many", "many", "syntax", "limit 100"),
         ("a = 1 | columns 'a'", "'a'", "syntax", "fields are written without quotes"),
         ("a = 1 | let b", "b", "syntax", "write name=..."),
+        ("a = 1 | group by b", "by", "syntax", "write group n=count() by"),
         ("a = 1 |", "", "syntax", "commands: filter, columns, let, group, sort, limit"),
         ("a in (b = 1 | columns c)", "b", "unknown_function", None),
         ("a = 1 | join (b = 1) on c", "join", "unknown_function", "supported: filter"),

@@ -131,7 +131,7 @@ class Judge:
                 self._expression(subject, grouped=grouped)
                 for value in values:
                     self._escapes(value)
-                self.findings += tested(node, self._subject(subject))
+                self.findings += tested(node, self._subject(subject), self._text)
             case Present(field=field):
                 self._field(field)
             case Not(part=part):

@@ -53,10 +53,11 @@ def compared(node: Compare, left: Column | None, right: Column | None) -> Iterat
         yield from _listed(known, value, ignoring_case=False)
 
 
-def tested(node: Test, known: Column | None) -> Iterator[Diagnostic]:
-    """What is wrong with a test of text."""
+def tested(node: Test, known: Column | None, text: str) -> Iterator[Diagnostic]:
+    """What is wrong with a test in this text."""
     if node.operator is Operator.CONTAINS:
-        start, end = node.subject.end, node.values[0].start
+        start = text.lower().find(node.operator.value, node.subject.end)
+        end = start + len(node.operator)
         message = "sources disagree on whether contains minds case"
         yield Diagnostic("silent_zero", "warning", message, start, end, "write contains:anycase or contains:matchcase")
     if node.operator in PATTERNS:

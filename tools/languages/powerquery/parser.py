@@ -119,6 +119,9 @@ class _Parser(ExpressionParser):
         return Let(items)
 
     def _group(self) -> Group:
+        if self._keyword("by"):
+            by = self._next
+            raise QuerySyntaxError("group has nothing to count", by.start, by.end, "write group n=count() by ...")
         aggregates = self._items()
         if not self._keyword("by"):
             return Group(aggregates)

@@ -72,11 +72,16 @@ _INSTEAD = {
     "equals": "write =",
     "notin": "write Not In",
     "contain": "write Contains",
+    "null": "write Is Empty or Is Not Empty",
+    "startwith": "write StartsWith, and NOT (...) around it to negate",
+    "endwith": "write EndsWith, and NOT (...) around it to negate",
 }
 """Operators of other languages to those of S1QL 1.0."""
 _LISTED = "operators are = != < <= > >= In, Contains, ContainsCIS, StartsWith, EndsWith, RegExp, Is Empty"
 _HEADS = ("In", "Contains", "ContainsCIS", "StartsWith", "StartsWithCIS", "EndsWith", "EndsWithCIS", "RegExp", "Exists",
           "Between", "Does Not Contain", "Does Not ContainCIS")  # fmt: skip
+
+_LISTS = ("In Anycase", "In Contains", "In Contains Anycase")
 
 
 def parse(text: str, quoting: Quoting = Quoting.PUBLISHED) -> Node:
@@ -205,9 +210,12 @@ class _Parser(TokenStream):
             hint = _INSTEAD[word.text.lower()]
         elif word.kind not in ("end", "string", "number", "sign"):
             hint = did_you_mean(" ".join(words), _HEADS) or did_you_mean(word.text, _HEADS) or _LISTED
-        end = max(word.end, name.end)
         if name.kind in KEYWORDS:
             hint = f"a field stands before {name.text}"
+        elif word.kind == "word":
+            start = self._next.start
+            return QuerySyntaxError(f"S1QL has no operator {' '.join(words)}", start, word.end, hint)
+        end = max(word.end, name.end)
         return QuerySyntaxError(f"{name.text} is not followed by an operator", name.start, end, hint)
 
     def _values(self, operator: Operator) -> tuple[tuple[Value, ...], int]:
@@ -217,7 +225,8 @@ class _Parser(TokenStream):
                 value = self._value()
                 return (value,), value.end
             place = opening.start, max(opening.end, opening.start + 1)
-            raise QuerySyntaxError("a list in brackets is expected here", *place, 'In ("a", "b")')
+            meant = did_you_mean(f"In {opening.text}", _LISTS) if opening.kind in ("word", "contain") else None
+            raise QuerySyntaxError("a list in brackets is expected here", *place, meant or 'In ("a", "b")')
         self._at += 1
         values = [self._value()]
         while self._is_sign(","):
