@@ -38,6 +38,8 @@ _ARRAYS = frozenset(
         "tags",
     }
 )
+_ADDRESSES = frozenset({"local_ip", "external_ip"})
+"""Addresses of hosts; only `local_ip.raw` takes wildcards."""
 _HOST_RANGES = frozenset(
     {
         "cpu_signature",
@@ -167,7 +169,7 @@ class _Translation:
         if self._collection == "alerts":
             return True
         inner = text.removeprefix("*") if text.startswith("*") else text.removesuffix("*")
-        if self._collection != "hosts" or term.property in ("local_ip", "tags"):
+        if self._collection != "hosts" or term.property in (*_ADDRESSES, "tags"):
             return False
         return text != "*" and "*" not in inner
 
@@ -189,9 +191,17 @@ class _Translation:
             return _NOTHING
         if kind == "number":
             return Clause(f"CAST({column} AS DOUBLE) {sign} TRY_CAST(? AS DOUBLE)", (value.text,))
+        if term.property in _ADDRESSES:
+            return Clause(f"{_address(column)} {sign} {_address('?')}", (value.text,) * 4)
         if self._collection == "hosts":
             return Clause(f"{column} {sign} ?", (value.text,))
         raise QueryRejectedError(f"invalid filter: {sign} is not supported on {term.property}")
+
+
+def _address(value: str) -> str:
+    """An IPv4 address as a number, so that ranges follow the addresses and not their digits."""
+    octets = [f"TRY_CAST(split_part({value}, '.', {place}) AS BIGINT)" for place in range(1, 5)]
+    return f"((({octets[0]} * 256 + {octets[1]}) * 256 + {octets[2]}) * 256 + {octets[3]})"
 
 
 def _not(clause: Clause) -> Clause:

@@ -280,6 +280,7 @@ SILENT = [
     ("hostname:['WS*']", "hostname:'WS*'", "hosts"),
     ("hostname:'*'", "hostname:!''", "hosts"),
     ("local_ip:'10.20.*'", "local_ip.raw:*'10.20.*'", "hosts"),
+    ("external_ip:'203.0.113.*'", "external_ip:>='203.0.113.0'+external_ip:<='203.0.113.255'", "hosts"),
     ("tags:'Blue'", "tags:'FalconGroupingTags/Blue'", "hosts"),
     ("platform_name:'windows'", "platform_name:'Windows'", "hosts"),
     ("cve.id:'CVE-2026-1'", "cve.id:['CVE-2026-1']", "vulnerabilities"),
@@ -293,7 +294,7 @@ RECORDS = {
         "device.hostname": "WS-042", "device.platform_name": "Windows",
     },
     "hosts": {
-        "hostname": "WS-042", "local_ip": "10.20.1.42", "tags": '["FalconGroupingTags/Blue"]', "platform_name": "Windows",
+        "hostname": "WS-042", "local_ip": "10.20.1.42", "external_ip": "203.0.113.66", "tags": '["FalconGroupingTags/Blue"]', "platform_name": "Windows",
     },
     "vulnerabilities": {"cve.id": "CVE-2026-1", "cve.severity": "HIGH"},
 }  # fmt: skip

@@ -163,6 +163,21 @@ SCENES = (
     ),
     Scene(EventClass.JOB, {"activity": "Create"}, {"device.hostname": HOST, "job.name": TITLE, "job.cmd_line": COMMAND}),
     Scene(
+        EventClass.SERVICE,
+        {"activity": "Create"},
+        {"device.hostname": HOST, "service.name": TITLE, "service.cmd_line": COMMAND, "service.account": USER},
+    ),
+    Scene(EventClass.DEVICE, {}, {"device.hostname": HOST, "device.external_ip": ADDRESS}),
+    Scene(
+        EventClass.VULNERABILITY,
+        {},
+        {
+            "vulnerability.cve": closed("CVE-2026-1001", "CVE-2026-10012", "CVE-2023-23397"),
+            "vulnerability.severity": closed("Low", "High", "Critical"),
+            "vulnerability.score": Kind((2, 5, 9), ORDERED),
+        },
+    ),
+    Scene(
         EventClass.FINDING,
         {},
         {
@@ -402,8 +417,13 @@ PLACES = {
     Language.S1QL: "s1_events",
     Language.POWERQUERY: "s1_events",
     Language.SPL: "splunk_events",
-    Language.FQL: "falcon_alerts",
 }
+DOCUMENTS = {
+    "alerts": ("falcon_alerts", "timestamp"),
+    "hosts": ("falcon_devices", "last_seen"),
+    "vulnerabilities": ("falcon_vulnerabilities", "created_timestamp"),
+}
+"""FQL's collections: table, and the time of its rows."""
 NOT_WRITTEN = {
     (Platform.SENTINEL, "process.pid"),  # hexadecimal text in the Security log
     (Platform.SPLUNK, "file.hash.sha256"),  # Sysmon hashes no file that it sees created
@@ -477,8 +497,9 @@ class Engines:
         return [dict(zip(names, row, strict=True)) for row in answer.rows]
 
     def _fql(self, query: Query) -> list[Mapping[str, Any]]:
-        clause = sql_fql.where(query.text, query.collection, self.telemetry.tables["falcon_alerts"], END)
-        sql = f'SELECT "timestamp" FROM {self.telemetry.place("falcon_alerts")} WHERE {clause.sql}'
+        table, clock = DOCUMENTS[query.collection]
+        clause = sql_fql.where(query.text, query.collection, self.telemetry.tables[table], END)
+        sql = f'SELECT "{clock}" AS _time FROM {self.telemetry.place(table)} WHERE {clause.sql}'
         return list(self.telemetry.run(sql, clause.values).records())
 
     @staticmethod
@@ -489,6 +510,14 @@ class Engines:
 def queries(search: Search) -> list[Query]:
     found = [item for item in translate(search, languages=[*Language]) if isinstance(item, Query)]
     return [query for query in found if query.language is not Language.REST]
+
+
+def table_of(query: Query) -> str:
+    return (
+        DOCUMENTS[query.collection][0]
+        if query.language is Language.FQL
+        else PLACES.get(query.language, query.collection)
+    )
 
 
 def speaks_of_all(query: Query, search: Search) -> bool:
@@ -518,7 +547,7 @@ def test_every_language_returns_the_events_that_the_search_means(world: World) -
                 continue
             if any((platform, part.field) in NOT_WRITTEN for part in conditions(search.where)):
                 continue
-            tables = {PLACES.get(language, query.collection) for query in asked_queries}
+            tables = {table_of(query) for query in asked_queries}
             visible = set().union(*(world.seen_by.get(table, set()) for table in tables))
             came = set().union(*(engines.found(query) for query in asked_queries))
             narrowed = any(query.cannot_express for query in asked_queries)

@@ -27,6 +27,7 @@ from .schema import MAX_TERMS, Property, lookup
 
 _ORDER = {Ask.GT: Operator.GT, Ask.GE: Operator.GE, Ask.LT: Operator.LT, Ask.LE: Operator.LE}
 _ALERT_TIMES = frozenset({"timestamp", "created_timestamp", "updated_timestamp", "crawled_timestamp"})
+_ADDRESS_PART = re.compile(r"[0-9a-fA-F.:]+")
 _WITH_CASE = "FQL compares text with case here"
 
 
@@ -184,15 +185,22 @@ class _Fql(Builder[Node]):
         match condition.op:
             case Ask.EQ if not any("*" in text or not text for text in texts):
                 return Part(_term(known.name, texts, as_list=len(texts) > 1))
-            case Ask.STARTSWITH if all(re.fullmatch(r"[0-9a-fA-F.:]+", text) for text in texts):
+            case Ask.STARTSWITH if self._takes_prefixes(known) and all(map(_ADDRESS_PART.fullmatch, texts)):
                 return Part(self._prefixes(known.name, texts))
-            case Ask.CIDR:
+            case Ask.CIDR if known.range:
+                spans = [_span(known.name, text) for text in texts]
+                return Part(spans[0] if len(spans) == 1 else Or(tuple(spans)))
+            case Ask.CIDR if self._takes_prefixes(known):
                 blocks = [_block(text) for text in texts]
                 if all(prefix for prefix, _ in blocks):
                     exact = all(exact for _, exact in blocks)
                     why = "" if exact else "FQL has no CIDR; the enclosing octets are asked"
                     return Part(self._prefixes(known.name, [prefix for prefix, _ in blocks]), exact, why)
         return Part(True, False, "FQL does not compare addresses so")
+
+    def _takes_prefixes(self, known: Property) -> bool:
+        """Whether the endpoint finds addresses by their first octets: hosts do in the raw form alone."""
+        return known.type != "ip" or lookup(self._collection, f"{known.name}.raw") is not None
 
     def _prefixes(self, name: str, prefixes: Sequence[str]) -> Node:
         raw, operator = (
@@ -270,6 +278,13 @@ def _block(text: str) -> tuple[str, bool]:
     head = str(network.network_address).split(".")[:octets]
     prefix = ".".join(head) + ("." if octets < 4 else "")
     return (prefix if octets else ""), network.prefixlen % 8 == 0
+
+
+def _span(name: str, text: str) -> Node:
+    """The addresses of a block, by the first and the last of them."""
+    network = block_of(text)
+    first = Term(name, Operator.GE, (_string(str(network.network_address)),))
+    return And((first, Term(name, Operator.LE, (_string(str(network.broadcast_address)),))))
 
 
 def _cased(text: str, letters: str | None) -> str:

@@ -132,7 +132,8 @@ def _hosts(term: Term, known: Property, texts: list[str]) -> Iterator[Finding]:
     if "*" in texts and term.operator is Operator.EQ:
         yield f"hosts do not support {name}:'*'", f"{name}:!''"
     if known.type == "ip" and any("*" in text for text in texts):
-        yield f"{name} takes no wildcards", "local_ip.raw:*'192.168.*'"
+        hint = "local_ip.raw:*'192.168.*'" if name == "local_ip" else f"{name}:>='203.0.113.0'+{name}:<='203.0.113.255'"
+        yield f"{name} takes no wildcards", hint
     if name == "tags" and any(
         not text.startswith(("FalconGroupingTags/", "SensorGroupingTags/")) for text in texts if text
     ):
