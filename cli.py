@@ -438,13 +438,17 @@ def hunts_list(as_json: JsonFlag = False) -> None:
 def hunts_show(hunt_id: Id, as_json: JsonFlag = False) -> None:
     """One hunt, whole."""
     hunt = _library().get(hunt_id)
+    from tracehound.tools.hunt_languages import languages_json, sentence
+
     if as_json:
-        _dump(hunt.model_dump(mode="json", by_alias=True))
+        _dump({**hunt.model_dump(mode="json", by_alias=True), "languages": languages_json(hunt)})
         return
     import yaml
 
     content = hunt.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110))
+    for search in hunt.searches:
+        typer.echo(f"# {search.id}: {sentence(search)}")
 
 
 @hunts_app.command("search")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
@@ -15,9 +14,9 @@ from ..knowledge import attack
 from ..knowledge.errors import ContentError, UsageError
 from ..knowledge.retrieval import Document
 from ..knowledge.runbooks import load_runbooks
+from .hunt_languages import sample, sentence
 from .hunts import Hunt, HuntSearch, Signal, bind, read_hunts
 from .languages.query import Platform
-from .languages.search import Search, Window
 from .languages.views import narrow, views_for
 from .languages.vocabulary import EventClass
 from .passages import hunt_document
@@ -164,17 +163,10 @@ def missing_attributes(search: HuntSearch) -> Mapping[Platform, tuple[str, ...]]
     """
     lacking: dict[Platform, tuple[str, ...]] = {}
     for platform in Platform:
-        verdicts = [narrow(_sample(search), view) for view in views_for(search.event_class, frozenset({platform}))]
+        verdicts = [narrow(sample(search), view) for view in views_for(search.event_class, frozenset({platform}))]
         if verdicts and all(whole is False for whole, _ in verdicts):
             lacking[platform] = min((missing for _, missing in verdicts), key=len)
     return lacking
-
-
-def _sample(search: HuntSearch) -> Search:
-    """The search with nothing but the parameters that it needs, over some window."""
-    where = bind(search.where, dict.fromkeys(search.needs, ("x",)))
-    window = Window(start=datetime(2000, 1, 1, tzinfo=UTC), end=datetime(2000, 1, 2, tzinfo=UTC))
-    return Search(event_class=search.event_class, where=where, window=window)
 
 
 def check(paths: Sequence[Path], *, content: Path | None = None) -> list[Problem]:
@@ -234,6 +226,7 @@ def _faults(hunt: Hunt, known: set[str], runbooks: set[str]) -> Iterable[tuple[s
             continue
         for name, lacks in lacking.items():
             yield search.id, f"{hunt.id}#{search.id}: {name} cannot run it, it {_lack(lacks)}", "note"
+        yield search.id, f"{hunt.id}#{search.id}: {sentence(search)}", "note"
 
 
 def _lack(attributes: Sequence[str]) -> str:
