@@ -265,6 +265,17 @@ def _rand(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
     return lab("rand_below", *arguments) if arguments else lab("rand")
 
 
+def _is_null(wanted: bool) -> _Rule:
+    """A string is never null to Kusto, only empty."""
+
+    def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
+        if kinds[0] == "string":
+            return trees.truth(not wanted)
+        return trees.call("isnull" if wanted else "isnotnull", *arguments)
+
+    return rule
+
+
 def _abs(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
     return lab("abs_span", *arguments) if kinds[0] == "timespan" else trees.call("abs", *arguments)
 
@@ -342,6 +353,9 @@ _RULES: Mapping[str, _Rule] = {
     "parse_urlquery": _parse_urlquery,
     "ingestion_time": _ingestion_time,
     "rand": _rand,
+    "isnull": _is_null(True),
+    "isnotnull": _is_null(False),
+    "notnull": _is_null(False),
     "abs": _abs,
     "bag_pack": _bag_pack,
     "pack": _bag_pack,

@@ -1,7 +1,7 @@
 """Scalar expressions: names written out, then conversions where Kusto coerces and DuckDB does not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.expressions import STRING_OPERATORS
@@ -25,6 +25,11 @@ _LISTS = frozenset({"in", "in~", "!in", "!in~"})
 _READ_AS_LISTS = frozenset({"parse_json", "todynamic", "pack_array"})
 REMOTE = frozenset({"cluster", "database", "workspace", "app", "resource", "adx", "arg", "external_table"})
 """Functions that name data elsewhere."""
+_SPANS: Mapping[tuple[str, str, str], str] = {
+    ("/", "timespan", "timespan"): "span_ratio",
+    ("/", "timespan", "number"): "span_share",
+    ("%", "timespan", "timespan"): "span_rest",
+}
 _UNITS: Mapping[str, str] = {
     **dict.fromkeys(("d", "day", "days"), "d"),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
@@ -215,13 +220,14 @@ class Expressions:
         if op in STRING_OPERATORS or op in ("=~", "!~", "matches regex"):
             if op.strip("!") in ("like", "notlike", "likecs", "notlikecs"):
                 raise UnrunnableError(f"the operator {op}")
-            left, right = (
-                _settled(as_text(left, left_kind), left_kind),
-                _settled(as_text(right, right_kind), right_kind),
-            )
+            left, right = as_text(left, left_kind), as_text(right, right_kind)
+            left, right = _settled(left, left_kind, (right,)), _settled(right, right_kind, (left,))
         elif op in _COMPARING:
             left, right = _comparable(left, left_kind, right, right_kind, op in _EQUAL)
         elif op in _ARITHMETIC:
+            spans = _SPANS.get((op, left_kind, "number" if right_kind in NUMBERS else right_kind))
+            if spans:
+                return lab(spans, left, right)
             left, right = _computable(left, left_kind, right, right_kind, op)
         return ast.Binary(node.start, node.end, op, left, right)
 
@@ -241,7 +247,7 @@ class Expressions:
                 as_text(item, k) if k in NUMBERS and isinstance(item, ast.Literal | ast.Unary) else item
                 for item, k in zip(items, kinds, strict=True)
             ]
-        left = _settled(left, left_kind)
+        left = _settled(left, left_kind, items)
         items = [_as_list(item, k) for item, k in zip(items, kinds, strict=True)]
         return ast.InList(node.start, node.end, node.op, left, tuple(items))
 
@@ -274,12 +280,18 @@ def _comparable(
             right = as_text(right, right_kind)
         elif right_kind == "string" and left_kind in NUMBERS:
             left = as_text(left, left_kind)
-    return _settled(left, left_kind), _settled(right, right_kind)
+    return _settled(left, left_kind, (right,)), _settled(right, right_kind, (left,))
 
 
-def _settled(node: ast.Node, kind: str) -> ast.Node:
-    """A column of a known type, so that the translator need not test it at run time."""
-    return lab("same", node) if isinstance(node, ast.Name) and kind not in DYNAMIC and kind != UNKNOWN else node
+def _settled(node: ast.Node, kind: str, others: Sequence[ast.Node]) -> ast.Node:
+    """A column of a known type, so that the translator need not test it at run time.
+
+    A text that is not there is empty to Kusto and null to DuckDB: that matters unless it meets texts that are not empty.
+    """
+    if not isinstance(node, ast.Name) or kind in DYNAMIC or kind == UNKNOWN:
+        return node
+    filled = all(isinstance(other, ast.Literal) and other.value != "" for other in others)
+    return lab("text_of_string" if kind == "string" and not filled else "same", node)
 
 
 def _computable(left: ast.Node, left_kind: str, right: ast.Node, right_kind: str, op: str) -> tuple[ast.Node, ast.Node]:
