@@ -98,10 +98,11 @@ class Binder(NestedBinder):
             if parameter is not None:
                 arguments[parameter.name] = parameter.type if value != UNKNOWN else value
         missing = [p.name for p in parameters if p.name not in arguments and p.default is None]
-        if missing or len(call.arguments) > len(parameters):
-            some = len(parameters)
-            hint = f"{missing[0]} is missing" if missing else None
-            self._report("bad_value", f"{call.name} takes {some} arguments, here are {len(call.arguments)}", call, hint)
+        if missing:
+            self._report("bad_value", f"{call.name} needs {', '.join(missing)}", call)
+        elif len(call.arguments) > len(parameters):
+            some = ", ".join(parameter.name for parameter in parameters) or "no arguments"
+            self._report("bad_value", f"{call.name} takes {some}, here are {len(call.arguments)}", call)
         return self._apply(function, arguments)
 
     def _named_function(self, function: UserFunction, node: ast.Name) -> Value:

@@ -56,10 +56,11 @@ class ColumnBinder(ScalarBinder):
     def _where(self, node: ast.Where, row: Row) -> Row:
         predicate = node.predicate
         value = predicate.value if isinstance(predicate, ast.Named) else predicate
-        if isinstance(predicate, ast.Named) and not BOOL.rank(self._silently(value, row)):
-            self._report(
-                "bad_operator", "= gives a name, it does not compare", predicate, "compare with ==, or with =~"
-            )
+        first = value.parts[0] if isinstance(value, ast.Logical) else value
+        if isinstance(predicate, ast.Named) and not BOOL.rank(self._silently(first, row)):
+            named = ast.Named(predicate.start, first.end, predicate.names, first)
+            hint = "compare with ==, or with =~ to ignore case"
+            self._report("bad_operator", "= gives a name, it does not compare", named, hint)
             return row
         self._typed(value, row, BOOL)
         return row

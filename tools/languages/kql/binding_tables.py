@@ -90,9 +90,9 @@ class TableBinder(SummaryBinder):
                 continue
             hint = self._meant(name, set(left.columns) & set(right.columns))
             if name in other.columns:
-                own = "$left." + name + " == $right." if where == "right" else "$right." + name + " == $left."
-                near = self._meant(name, side.columns)
-                hint = near or (f"{self._gone[name]} dropped it" if name in self._gone else f"write {own}...")
+                pair = ("<its name>", name) if where == "left" else (name, "<its name>")
+                hint = f"{self._gone[name]} dropped it" if name in self._gone else self._meant(name, side.columns)
+                hint = hint or f"where it has another name: on $left.{pair[0]} == $right.{pair[1]}"
                 message = f"the {where} side of the join has no column {name}"
             else:
                 message = f"{name} is on neither side of the join"

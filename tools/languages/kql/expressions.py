@@ -81,6 +81,7 @@ _NOT_NEW = NOT_A_NAME | {"kind", "with_source", "withsource"}
 NOT_A_VALUE = NOT_A_NAME | frozenset(_NOT_A_VALUE.split())
 """Words that may name a new column, but do not stand for a value unless they are quoted so."""
 _TRUTH = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
+_INSTEAD_OF = {"=": "compare with ==, or with =~ to ignore case", "/": "comments start with //"}
 ENDS = frozenset({")", ",", "|", ";", ""})
 """Behind what stands alone."""
 _CHAINS = frozenset({_ADD, _MULTIPLY})
@@ -122,13 +123,33 @@ class ExpressionParser:
 
     def _expect(self, text: str, where: str = "") -> Token:
         if not self._is(text):
-            self._fail(f"expected {text}{' ' + where if where else ''}")
+            self._fail(f"expected {text}{' ' + where if where else ''}", closing=text in ")]")
         return self._advance()
 
-    def _fail(self, message: str, token: Token | None = None, hint: str | None = None) -> NoReturn:
+    def _fail(
+        self, message: str, token: Token | None = None, hint: str | None = None, *, closing: bool = False
+    ) -> NoReturn:
+        """Refuse a token; `closing`: where the query or a bracket could have ended."""
         token = token or self._token
         found = "the end of the query" if token.kind == "end" else token.text
+        hint = hint or self._guess(token, closing)
         raise QuerySyntaxError(f"{message}, found {found[:40]}", token.start, token.end, hint=hint)
+
+    def _guess(self, token: Token, closing: bool) -> str | None:
+        """What was probably meant by a token that has no place where it stands."""
+        before = self._tokens[self._at - 1].text if self._at else ""
+        if token.kind == "op":
+            if token.text == before == "|" and token.start == self._last_end():
+                return "write or"
+            return f"write not({token.text[1:]}(...))" if token.text[:1] == "!" else _INSTEAD_OF.get(token.text)
+        if token.kind == "name" and before == "not":
+            return "not takes brackets: not(...)"
+        if token.kind == "name" and token.text != token.text.lower() and token.text.lower() in _PRECEDENCE:
+            return f"operators are written small: {token.text.lower()}"
+        if token.kind == "name" and token.text in ("is", "not"):
+            negated, empty = "write !has, !contains, !in or not(...)", "write isnull(...) or isempty(...)"
+            return negated if token.text == "not" else empty
+        return None
 
     def _enter(self, token: Token) -> None:
         self._depth += 1

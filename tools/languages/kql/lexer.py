@@ -75,11 +75,23 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
+_INSTEAD = {"&": "write and", "~": "ignoring case is written =~, !~ or in~", "`": "quote a name as ['name']"}
+_INSTEAD |= dict.fromkeys("\u201c\u201d\u2018\u2019\u201e", "use straight quotes, as in 'text'")
+
+
 def _unreadable(text: str, position: int) -> QuerySyntaxError:
     character = text[position]
     if character in "\"'" or text.startswith(("```", "~~~"), position):
-        return QuerySyntaxError("the string is not closed on its line", position, len(text))
-    return QuerySyntaxError(f"{character!r} has no meaning here", position, position + 1)
+        end = len(text) if text.startswith(("```", "~~~"), position) else _line_end(text, position)
+        slash = "write a backslash twice, or the text as @'...'" if "\\" in text[position:end] else None
+        return QuerySyntaxError("the text in quotes is not closed on its line", position, end, slash)
+    end = position + 1 + (text[position : position + 2] == "&&")
+    return QuerySyntaxError(f"{text[position:end]!r} has no meaning here", position, end, _INSTEAD.get(character))
+
+
+def _line_end(text: str, position: int) -> int:
+    found = [place for place in (text.find("\n", position), text.find("\r", position)) if place >= 0]
+    return min(found, default=len(text))
 
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.DOTALL)

@@ -19,6 +19,7 @@ LEFT_ONLY = frozenset({"leftanti", "anti", "leftantisemi", "leftsemi"})
 RIGHT_ONLY = frozenset({"rightanti", "rightantisemi", "rightsemi"})
 LOOKUP_KINDS = frozenset({"inner", "leftouter"})
 JOIN_KINDS = LEFT_ONLY | RIGHT_ONLY | LOOKUP_KINDS | {"innerunique", "rightouter", "fullouter"}
+_KIND_MEANT = {"left": "leftouter", "right": "rightouter", "full": "fullouter", "outer": "fullouter", "cross": "inner"}
 _UNION_KINDS, _BAG_KINDS = frozenset({"inner", "outer"}), frozenset({"bag", "array"})
 _PARSE_KINDS = frozenset({"simple", "regex", "relaxed"})
 _SEARCH_KINDS = frozenset({"default", "case_insensitive", "case_sensitive"})
@@ -61,11 +62,23 @@ class OperatorParser(ExpressionParser):
                     return self._externaldata()
         return self._expression()
 
+    def _guess(self, token: Token, closing: bool) -> str | None:
+        """What was probably meant, where a stage of the pipeline or an item of a list follows without its sign."""
+        meant = super()._guess(token, closing)
+        if meant is not None or not closing or token.kind not in ("name", "keyword", "string", "number"):
+            return meant
+        if token.text.lower() in self._readers and token.kind != "string":
+            return f"put | before {token.text.lower()}"
+        before = self._tokens[self._at - 1] if self._at else token
+        ends_value = before.kind in ("name", "string", "number", "timespan", "literal") or before.text in (")", "]")
+        return f"is a comma or an operator missing before {token.text[:40]}?" if ends_value else None
+
     def _operator(self) -> ast.Operator:
         token = self._token
         reader = self._readers.get(token.text) if token.kind in ("name", "keyword") else None
         if reader is None:
-            self._fail("expected an operator such as where or project", hint=did_you_mean(token.text, self._readers))
+            meant = did_you_mean(token.text, self._readers) if token.kind in ("name", "keyword") else None
+            self._fail("expected an operator such as where or project", hint=meant)
         self._enter(token)
         operator = reader(self, self._advance())
         self._leave()
@@ -94,7 +107,9 @@ class OperatorParser(ExpressionParser):
             if value.kind not in ("name", "string", "number", "timespan"):
                 self._fail(f"expected a value for {name}", value)
             if name == "kind" and kinds and value.text not in kinds:
-                hint = did_you_mean(value.text, kinds) or f"kinds: {', '.join(sorted(kinds))}"
+                meant = _KIND_MEANT.get(value.text)
+                hint = f"did you mean {meant}?" if meant in kinds else did_you_mean(value.text, kinds)
+                hint = hint or f"kinds: {', '.join(sorted(kinds))}"
                 self._fail("there is no such kind here", value, hint)
             found[name] = value.text
         return found

@@ -24,7 +24,7 @@ class _Parser(OperatorParser):
             return ast.Query(0, self._tokens[-1].end, (), word or ".")
         statements = self._statements("")
         if self._token.kind != "end":
-            self._fail("expected ; or | or the end of the query")
+            self._fail("expected ; or | or the end of the query", closing=True)
         if not statements:
             raise QuerySyntaxError("the query is empty", 0, self._tokens[-1].end)
         return ast.Query(0, self._tokens[-1].end, statements)

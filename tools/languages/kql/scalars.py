@@ -166,9 +166,10 @@ class ScalarBinder:
                 "unknown_column", f"{name} stands in the condition of a join only", node, "name the column alone"
             )
             return
-        hint = self._meant(name, {*row.columns, *over, *self._scope.all_names()})
-        if hint is None and name in self._gone:
-            hint = f"{self._gone[name]} dropped this column"
+        if name in self._gone:
+            hint: str | None = f"{self._gone[name]} dropped this column"
+        else:
+            hint = self._meant(name, {*row.columns, *over, *self._scope.all_names()})
         self._report("unknown_column", f"there is no column {name} here", node, hint)
 
     # Operators
@@ -213,6 +214,8 @@ class ScalarBinder:
         elif DYNAMIC & {left, right}:
             other = right if left in DYNAMIC else left
             hint = {"datetime": "wrap it in todatetime(...)", "timespan": "wrap it in totimespan(...)"}.get(other)
+        elif op in _ORDER and {left, right} == {"datetime", "timespan"}:
+            hint = "compare a time with a time, such as ago(1d)"
         elif "datetime" in (left, right) and {left, right} & set(NUMBERS):
             hint = "a span of time has a unit: 1d, 12h, 30m"
         verb = f"{plain(left)} is compared with {plain(right)}" if op in _ORDER else None
@@ -459,6 +462,8 @@ _CURES |= {"real": "toreal", "number": "toreal", "integer": "tolong", "orderable
 
 def _cure(wanted: Parameter, found: str) -> str | None:
     """How a nested value, or text, is brought to the wanted type."""
+    if wanted.word == "timespan" and found in ("string", *NUMBERS):
+        return "write a span of time without quotes and with its unit: 7d, 12h, 30m"
     if found not in DYNAMIC and not (found == "string" and wanted.word not in ("array", "bag", "string")):
         return None
     if wanted.word in ("array", "bag"):

@@ -40,6 +40,18 @@ _PROMOTED: Mapping[str, frozenset[str]] = {
     "string": frozenset({"dynamic"}),
 }
 """Types that a parameter of one type takes besides its own."""
+_IN_WORDS: Mapping[str, str] = {
+    "integer": "a whole number",
+    "number": "a number",
+    "summable": "a number or a time",
+    "orderable": "a number, a time or text",
+    "common_orderable": "a number, a time or text",
+    "flat": "a plain value",
+    "notreal": "no fraction",
+    "text": "text",
+    "array": "a list",
+    "bag": "a property bag",
+}
 _EXACT, _NEAR, _NO = 2, 1, 0
 
 
@@ -64,7 +76,7 @@ class Parameter:
     @property
     def described(self) -> str:
         """The wanted types in words, for a message."""
-        return self.word.replace("common_or_dynamic", "any").replace("common_", "").replace("|", " or ")
+        return " or ".join(_IN_WORDS.get(part, part) for part in self.word.split("|"))
 
 
 @dataclass(frozen=True, slots=True)
