@@ -121,6 +121,8 @@ class Values:
             case Value():
                 return _literal(node)
             case Field(name=name):
+                if grouped:
+                    raise QueryRejectedError(f"{name} is neither counted nor a key of the group")
                 return self._columns.get(name, _NOTHING)
             case Call():
                 return self._aggregate(node) if grouped and node.name in _AGGREGATES else self._function(node, grouped)
@@ -195,7 +197,7 @@ class Values:
         if found.clause.sql == "?" and isinstance(found.clause.values[0], str):
             return Clause("?", (naive(_moment(found.clause.values[0])),))
         if found.kind is Kind.NUMBER:
-            return _wrapped("make_timestamp(CAST({} AS BIGINT))", _microseconds(found.clause))
+            return _wrapped("make_timestamp(TRY_CAST({} AS BIGINT))", _microseconds(found.clause))
         return _wrapped("TRY_CAST({} AS TIMESTAMP)", found.clause)
 
     def _tested(self, found: Typed, operator: Operator, value: Value) -> Clause:
@@ -229,6 +231,8 @@ class Values:
             return Typed(_wrapped(_MATH[name], self.number(arguments[0])), Kind.NUMBER)
         if name in _TEXT:
             return Typed(_wrapped(_TEXT[name] + "({})", self.text(arguments[0])), Kind.TEXT)
+        if name == "timebucket":
+            return self._timebucket(node, arguments, grouped)
         writers: Mapping[str, Callable[[Call, list[Typed]], Typed]] = {
             "number": lambda _, given: Typed(self.number(given[0]), Kind.NUMBER),
             "string": lambda _, given: Typed(self.text(given[0]), Kind.TEXT),
@@ -241,7 +245,6 @@ class Values:
             "substr": self._substr,
             "array_to_string": self._array_to_string,
             "strftime": self._strftime,
-            "timebucket": self._timebucket,
             "format": self._format,
         }
         if name not in writers:
@@ -266,12 +269,12 @@ class Values:
         pattern = _text_of(node, 1) if len(given) > 1 else "%Y-%m-%dT%H:%M:%SZ"
         return Typed(_wrapped("strftime({}, ?)", self._time(given[0]), pattern), Kind.TEXT)
 
-    def _timebucket(self, node: Call, given: list[Typed]) -> Typed:
+    def _timebucket(self, node: Call, given: list[Typed], grouped: bool) -> Typed:
         width = _text_of(node, len(given) - 1)
         seconds = seconds_of(width)
         if not seconds:
             raise QueryRejectedError(f"{width!r} is no span of time")
-        when = self._time(given[0]) if len(given) > 1 else self._time(self._columns.get("event.time", _NOTHING))
+        when = self._time(given[0] if len(given) > 1 else self._typed(Field("event.time"), grouped=grouped))
         clause = Clause("time_bucket(to_seconds(CAST(? AS DOUBLE)), ", (seconds,)) + when
         return Typed(clause + Clause(", TIMESTAMP '1970-01-01')"), Kind.TIME)
 
@@ -294,7 +297,7 @@ class Values:
         if place["whole"]:
             whole = _wrapped("TRY_CAST({} AS BIGINT)", self.number(given))
             return _wrapped("format('{{:,}}', {})" if place["thousands"] else "CAST({} AS VARCHAR)", whole)
-        return _wrapped(f"format('{{{{:.{int(place['places'] or 6)}f}}}}', {{}})", self.number(given))
+        return _wrapped(f"format('{{{{:.{int(place['places'] or 6)}f}}}}', CAST({{}} AS DOUBLE))", self.number(given))
 
     def _aggregate(self, node: Call) -> Typed:
         given = [self.typed(part) for part in node.arguments]

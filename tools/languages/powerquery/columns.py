@@ -197,6 +197,9 @@ class Judge:
             return _column_type(aggregate)
         if scalar is not None:
             self._arity(node, scalar)
+            if node.name == "timebucket" and len(node.arguments) == 1:
+                # Without a field it is the event's own time that is cut.
+                self._expression(Field("event.time", node.start, end), grouped=grouped)
             return _column_type(scalar)
         if aggregate is not None:
             write = f"write | group {node.name}(...)"
