@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracehound.evals.lab import sql_fql
+from tracehound.evals.lab.sql import QueryRejectedError
+from tracehound.evals.lab.tables import tables as lab_tables
 from tracehound.tools.languages import fql
 from tracehound.tools.languages.fql.schema import COLLECTIONS, lookup, tables
 from tracehound.tools.languages.syntax import QuerySyntaxError
 
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RESOURCES = {"detections": "alerts", "hosts": "hosts", "spotlight": "vulnerabilities", "cases": "cases", "ioc": "iocs"}
 
 
@@ -294,7 +297,8 @@ RECORDS = {
         "device.hostname": "WS-042", "device.platform_name": "Windows",
     },
     "hosts": {
-        "hostname": "WS-042", "local_ip": "10.20.1.42", "external_ip": "203.0.113.66", "tags": '["FalconGroupingTags/Blue"]', "platform_name": "Windows",
+        "hostname": "WS-042", "local_ip": "10.20.1.42", "external_ip": "203.0.113.66",
+        "tags": '["FalconGroupingTags/Blue"]', "platform_name": "Windows",
     },
     "vulnerabilities": {"cve.id": "CVE-2026-1", "cve.severity": "HIGH"},
 }  # fmt: skip
@@ -309,7 +313,7 @@ def test_the_lab_answers_a_silent_zero_with_nothing_and_the_better_filter_with_t
     columns = {name: TYPES.get(name, "VARCHAR") for name in record}
 
     def count(filter_text: str) -> int:
-        clause = sql_fql.where(filter_text, collection, columns, datetime(2026, 3, 2, 12, tzinfo=UTC))
+        clause = sql_fql.where(filter_text, collection, columns, NOW)
         held = ", ".join(f'CAST(? AS {kind}) AS "{name}"' for name, kind in columns.items())
         sql = f"SELECT count(*) FROM (SELECT {held}) WHERE {clause.sql}"
         with duckdb.connect() as database:
@@ -318,6 +322,31 @@ def test_the_lab_answers_a_silent_zero_with_nothing_and_the_better_filter_with_t
     assert "silent_zero" in [code for _, code in codes(text, collection)]
     assert "silent_zero" not in [code for _, code in codes(instead, collection)]
     assert (count(text), count(instead)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("collection", "table"),
+    [("alerts", "falcon_alerts"), ("hosts", "falcon_devices"), ("vulnerabilities", "falcon_vulnerabilities")],
+)
+def test_every_operator_on_every_property_runs_in_the_lab_or_is_refused(collection: str, table: str) -> None:
+    columns = {name: kind for name, kind in lab_tables()[table].items() if name != "document"}
+    values = ["'10.0.0.1'", "'*a*'", "''", "1e400", "-1.5", "true", "null", "'9999-12-31'", "'now-7d'", "['a','*']"]
+    ran = refused = 0
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE t (" + ", ".join(f'"{name}" {kind}' for name, kind in columns.items()) + ")")
+        database.execute(f"INSERT INTO t VALUES ({', '.join(['NULL'] * len(columns))})")
+        for name in [*columns, "unknown"]:
+            for operator in fql.Operator:
+                for value in values:
+                    try:
+                        clause = sql_fql.where(f"{name}:{operator}{value}", collection, columns, NOW)
+                    except QueryRejectedError:
+                        refused += 1
+                        continue
+                    database.execute(f"SELECT count(*) FROM t WHERE {clause.sql}", list(clause.values))
+                    ran += 1
+    assert ran > 500
+    assert refused > 200
 
 
 def test_ten_thousand_mutated_filters_get_a_verdict_with_places_inside_them() -> None:
