@@ -271,6 +271,8 @@ def _is_null(wanted: bool) -> _Rule:
     def rule(arguments: Arguments, kinds: Kinds, row: Row) -> ast.Node:
         if kinds[0] == "string":
             return trees.truth(not wanted)
+        if kinds[0] in DYNAMIC:
+            return lab("absent" if wanted else "present", *arguments)
         return trees.call("isnull" if wanted else "isnotnull", *arguments)
 
     return rule

@@ -121,7 +121,9 @@ class Expressions:
                 return self._call(node, row, scope)
             case ast.InList(items=items):
                 left = self.resolved(node.left, row, scope)
-                return ast.InList(node.start, node.end, node.op, left, tuple(self._item(i, row, scope) for i in items))
+                kind = self.shapes.kind(left, row)
+                found = tuple(self._item(item, kind, row, scope) for item in items)
+                return ast.InList(node.start, node.end, node.op, left, found)
             case ast.Member(base=ast.Name(name="$left" | "$right")):
                 return node
             case ast.MemberCall():
@@ -159,11 +161,18 @@ class Expressions:
         value, inner = self.applied(closure, call, row, scope)
         return self.resolved(value, EMPTY, inner)
 
-    def _item(self, node: ast.Node, row: Row, scope: Scope) -> ast.Node:
+    def _item(self, node: ast.Node, kind: str, row: Row, scope: Scope) -> ast.Node:
         """One item behind `in`: a table is written as a pipeline, so that it cannot be taken for a column."""
         if not self.is_table(node, row, scope):
             return self.resolved(node, row, scope)
-        table, _ = self.table(node, scope)
+        table, found = self.table(node, scope)
+        first, first_kind = next(iter(found.columns.items()), ("", UNKNOWN))
+        if first_kind in DYNAMIC:  # lists in its first column stand for their elements
+            wanted = "string" if kind in DYNAMIC or kind == UNKNOWN else kind
+            elements = ast.Expand(0, 0, trees.named(first, trees.name(first)), wanted)
+            steps = (ast.MvExpand(0, 0, (elements,)), trees.project(trees.named(first, trees.name(first))))
+            before = table.operators if isinstance(table, ast.Pipeline) else ()
+            return ast.Pipeline(0, 0, table.source if isinstance(table, ast.Pipeline) else table, (*before, *steps))
         return (
             table if isinstance(table, ast.Pipeline) else ast.Pipeline(0, 0, table, (trees.where(trees.truth(True)),))
         )

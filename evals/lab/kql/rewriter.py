@@ -119,7 +119,7 @@ class Rewriter(Operators):
         else:
             resolved = self.resolved(value, EMPTY, scope)
             kind = self.shapes.kind(resolved, EMPTY)
-            if hoisting and not isinstance(resolved, ast.Literal):
+            if hoisting and not isinstance(resolved, ast.Literal | ast.DynamicLiteral):
                 resolved = self._constant(name, resolved, kind)
             scope.names[name] = Constant(resolved, kind)
 

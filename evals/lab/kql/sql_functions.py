@@ -61,6 +61,8 @@ MACROS: Mapping[str, str] = {
     "json(x)": "CAST(to_json(x) AS JSON)",
     "items(x)": "CASE WHEN json_type(lab_json(x)) = 'ARRAY' THEN CAST(lab_json(x) AS JSON[]) END",
     "texts(x)": "[v ->> '$' FOR v IN lab_items(x)]",
+    "absent(x)": "(x IS NULL OR json_type(lab_json(x)) = 'NULL')",
+    "present(x)": "NOT lab_absent(x)",
     "member(bag, key)": """json_extract(bag, '$."' || replace(key, '"', '\\"') || '"')""",
     "part_at(x, place)": """CASE WHEN json_type(lab_json(place)) = 'VARCHAR' THEN lab_member(x, lab_json(place) ->> '$')
         ELSE json_extract(x, '$[' || CASE WHEN (lab_json(place) ->> '$') LIKE '-%'
