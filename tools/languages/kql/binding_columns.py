@@ -5,9 +5,10 @@ from fnmatch import fnmatchcase
 
 from ..query import Code
 from . import ast
+from .calls import CallBinder
 from .naming import implied_name, is_guess, is_own_column
 from .rows import DYNAMIC, UNKNOWN, Row, plain
-from .scalars import BOOL, NOTHING, TEXT, ScalarBinder, Several, Value
+from .scalars import BOOL, NOTHING, TEXT, Several, Value
 from .signatures import parameter
 
 _ROWS = parameter("integer")
@@ -50,7 +51,7 @@ class Projection:
         return f"{name}{number}"
 
 
-class ColumnBinder(ScalarBinder):
+class ColumnBinder(CallBinder):
     """Columns through `where`, `project`, `extend`, `distinct`, `sort` and their kin."""
 
     def _where(self, node: ast.Where, row: Row) -> Row:

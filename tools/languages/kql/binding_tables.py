@@ -4,10 +4,10 @@ from fnmatch import fnmatchcase
 
 from . import ast
 from .binding_summaries import SummaryBinder
-from .operators import LEFT_ONLY, RIGHT_ONLY
 from .rows import NUMBERS, UNKNOWN, Row, joined, of_any, plain, united
 from .scalars import BOOL, NOTHING, Scope
 from .signatures import parameter
+from .words import LEFT_ONLY, RIGHT_ONLY
 
 _STEPS = parameter("summable")
 _TABLE_NAME = {"$table": "string"}

@@ -6,85 +6,23 @@ from typing import NoReturn
 from ..syntax import MAX_DEPTH, QuerySyntaxError
 from . import ast
 from .lexer import Token, string_value, tokens
-
-_TEXT_WORDS = """
-    has has_cs hasprefix hasprefix_cs hassuffix hassuffix_cs contains contains_cs containscs
-    startswith startswith_cs endswith endswith_cs
-"""
-_LIKE_WORDS = "like notlike likecs notlikecs"
-STRING_OPERATORS = frozenset(
-    [*_TEXT_WORDS.split(), *(f"!{word}" for word in _TEXT_WORDS.split()), *_LIKE_WORDS.split()]
+from .words import (
+    ADD,
+    AND,
+    CHAINS,
+    ENDS,
+    EQUAL,
+    INSTEAD_OF,
+    LIST_OPERATORS,
+    NOT_A_VALUE,
+    NOT_NEW,
+    OR,
+    PRECEDENCE,
+    TEXT,
+    TRUTH,
+    TYPES,
 )
-LIST_OPERATORS = frozenset({"in", "in~", "!in", "!in~", "has_any", "has_all"})
-_EQUALITY = frozenset({"==", "!=", "<>", "=~", "!~"})
-_RELATIONAL = frozenset({"<", ">", "<=", ">="})
-_ADDITIVE = frozenset({"+", "-"})
-_MULTIPLICATIVE = frozenset({"*", "/", "%"})
-_OR, _AND, _EQUAL, _ORDER, _ADD, _MULTIPLY, _TEXT = range(1, 8)
-
-_TYPES = {
-    "bool": "bool",
-    "boolean": "bool",
-    "date": "datetime",
-    "datetime": "datetime",
-    "decimal": "decimal",
-    "double": "real",
-    "dynamic": "dynamic",
-    "float": "real",
-    "guid": "guid",
-    "int": "int",
-    "int32": "int",
-    "int64": "long",
-    "long": "long",
-    "object": "dynamic",
-    "real": "real",
-    "string": "string",
-    "time": "timespan",
-    "timespan": "timespan",
-    "uint": "long",
-    "ulong": "long",
-    "uniqueid": "guid",
-    "uuid": "guid",
-}
-
-
-def _precedences() -> dict[str, int]:
-    table = {"or": _OR, "and": _AND, "between": _EQUAL, "!between": _EQUAL, "matches": _TEXT, ":": _TEXT}
-    table |= dict.fromkeys(_EQUALITY | LIST_OPERATORS, _EQUAL)
-    table |= dict.fromkeys(_RELATIONAL, _ORDER)
-    table |= dict.fromkeys(_ADDITIVE, _ADD) | dict.fromkeys(_MULTIPLICATIVE, _MULTIPLY)
-    return table | dict.fromkeys(STRING_OPERATORS, _TEXT)
-
-
-_PRECEDENCE = _precedences()
-_NOT_A_VALUE = """
-    accumulate as by contains datatable earliest externaldata find has in invoke latest materialize mdm of print sample
-    sample-distinct search set sql title to top-hitters top-nested toscalar totable verbose viewers where
-"""
-_NOT_A_NAME = """
-    and anomalychart areachart asc assert-schema bagexpansion barchart between bin_legacy boolean byte cachingpolicy
-    callout cancel card char columnchart contains_cs containscs cycles dataexport datascope date datetime decimal
-    decodeblocks desc double dynamic encodingpolicy endswith endswith_cs expandoutput extent_tags_retention
-    external_data first flags float force_remote harddelete hardretention has_all has_any has_cs hasprefix hasprefix_cs
-    hassuffix hassuffix_cs hotcache int int16 int32 int64 int8 isfuzzy journal ladderchart last like likecs linechart
-    long macro-expand make-graph make-series missing mv-apply mv-expand nooptimization notcontains notcontainscs
-    notlike notlikecs or others parse-kv parse-where pathformat piechart pivotchart project project-away
-    project-by-names project-keep project-rename project-reorder project-smart queries query_results real relaxed
-    row_level_security rowstore rowstorepolicy rowstores scatterchart seal seals shards simple softdelete softretention
-    stackedareachart startswith startswith_cs statistics string tablepurge time timechart timeline timepivot timespan
-    treemap uint uint16 uint32 uint64 uint8 ulong union uniqueid views with_itemindex with_match_id with_step_name
-    writeaheadlog true false True False TRUE FALSE
-"""
-NOT_A_NAME = frozenset(_NOT_A_NAME.split())
-"""Words of the language that name nothing unless they stand in brackets and quotes, as in `['last']`."""
-_NOT_NEW = NOT_A_NAME | {"kind", "with_source", "withsource"}
-NOT_A_VALUE = NOT_A_NAME | frozenset(_NOT_A_VALUE.split())
-"""Words that may name a new column, but do not stand for a value unless they are quoted so."""
-_TRUTH = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
-_INSTEAD_OF = {"=": "compare with ==, or with =~ to ignore case", "/": "comments start with //"}
-ENDS = frozenset({")", ",", "|", ";", ""})
-"""Behind what stands alone."""
-_CHAINS = frozenset({_ADD, _MULTIPLY})
+from .words import STRING_OPERATORS as STRING_OPERATORS
 
 
 class ExpressionParser:
@@ -141,10 +79,10 @@ class ExpressionParser:
         if token.kind == "op":
             if token.text == before == "|" and token.start == self._last_end():
                 return "write or"
-            return f"write not({token.text[1:]}(...))" if token.text[:1] == "!" else _INSTEAD_OF.get(token.text)
+            return f"write not({token.text[1:]}(...))" if token.text[:1] == "!" else INSTEAD_OF.get(token.text)
         if token.kind == "name" and before == "not":
             return "not takes brackets: not(...)"
-        if token.kind == "name" and token.text != token.text.lower() and token.text.lower() in _PRECEDENCE:
+        if token.kind == "name" and token.text != token.text.lower() and token.text.lower() in PRECEDENCE:
             return f"operators are written small: {token.text.lower()}"
         if token.kind == "name" and token.text in ("is", "not"):
             negated, empty = "write !has, !contains, !in or not(...)", "write isnull(...) or isempty(...)"
@@ -169,20 +107,20 @@ class ExpressionParser:
 
     # Expressions
 
-    def _expression(self, floor: int = _OR) -> ast.Expr:
+    def _expression(self, floor: int = OR) -> ast.Expr:
         left = self._operand()
-        ceiling = _TEXT
+        ceiling = TEXT
         while True:
             token = self._token
             if token.kind not in ("name", "op"):
                 return left
-            level = _PRECEDENCE.get(token.text, 0)
+            level = PRECEDENCE.get(token.text, 0)
             if level < floor or level > ceiling:
                 return left
-            if level <= _AND:
+            if level <= AND:
                 left = self._logical(left, token.text, level)
                 ceiling = level
-            elif level in _CHAINS:
+            elif level in CHAINS:
                 self._advance()
                 right = self._expression(level + 1)
                 left = ast.Binary(left.start, right.end, token.text, left, right)
@@ -204,14 +142,14 @@ class ExpressionParser:
             return self._in_list(left, op)
         if op in ("between", "!between"):
             self._expect("(", f"after {op}")
-            low = self._expression(_ADD)
+            low = self._expression(ADD)
             self._expect("..", "between the bounds")
-            high = self._expression(_ADD)
+            high = self._expression(ADD)
             return ast.Between(left.start, self._expect(")").end, op, left, low, high)
         if op == "matches":
             self._expect("regex", "after matches")
             op = "matches regex"
-        right = self._expression(level + 1) if level < _TEXT else self._operand()
+        right = self._expression(level + 1) if level < TEXT else self._operand()
         return ast.Binary(left.start, right.end, op, left, right)
 
     def _in_list(self, left: ast.Expr, op: str) -> ast.Expr:
@@ -283,7 +221,7 @@ class ExpressionParser:
                 return self._group()
             case "op" if token.text == "[":
                 return self._bracketed_name()
-            case "op" if token.text == "*" and _PRECEDENCE.get(self._peek().text, 0) in (_EQUAL, _TEXT):
+            case "op" if token.text == "*" and PRECEDENCE.get(self._peek().text, 0) in (EQUAL, TEXT):
                 self._advance()
                 return ast.Star(token.start, token.end)
             case _:
@@ -298,9 +236,9 @@ class ExpressionParser:
                 return self._typeof(token)
             if token.text not in NOT_A_VALUE or token.text in ("toscalar", "totable"):
                 return self._call(token)
-        if token.text in NOT_A_VALUE and token.text not in _TRUTH:
+        if token.text in NOT_A_VALUE and token.text not in TRUTH:
             self._reserved(token)
-        if token.text in _TRUTH:
+        if token.text in TRUTH:
             return ast.Literal(token.start, token.end, "bool", token.text.lower() == "true")
         return ast.Name(token.start, token.end, token.text)
 
@@ -369,10 +307,10 @@ class ExpressionParser:
 
     def _type_name(self) -> str:
         token = self._token
-        if token.kind != "name" or token.text not in _TYPES:
+        if token.kind != "name" or token.text not in TYPES:
             self._fail("expected a type such as string, long or datetime")
         self._advance()
-        return _TYPES[token.text]
+        return TYPES[token.text]
 
     # Names and lists of names
 
@@ -380,7 +318,7 @@ class ExpressionParser:
         """Whether `name =` or `(name, name) =` comes next."""
         token = self._token
         if token.kind == "name":
-            return self._peek().text == "=" and self._peek().kind == "op" and token.text not in _TRUTH
+            return self._peek().text == "=" and self._peek().kind == "op" and token.text not in TRUTH
         if token.kind != "op":
             return False
         if token.text == "[" and self._peek().kind == "string" and self._peek(2).text == "]":
@@ -416,7 +354,7 @@ class ExpressionParser:
         value = read()
         return ast.Named(start, value.end, tuple(names), value)
 
-    def _name(self, forbidden: frozenset[str] = _NOT_NEW) -> str:
+    def _name(self, forbidden: frozenset[str] = NOT_NEW) -> str:
         """The name of something new."""
         token = self._token
         if token.kind == "name":
@@ -513,4 +451,4 @@ def _number(token: Token) -> ast.Literal:
 
 def _typed_literal(token: Token) -> ast.Literal:
     name, _, rest = token.text.partition("(")
-    return ast.Literal(token.start, token.end, _TYPES[name.strip()], rest[:-1].strip())
+    return ast.Literal(token.start, token.end, TYPES[name.strip()], rest[:-1].strip())

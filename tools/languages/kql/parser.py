@@ -2,8 +2,8 @@
 
 from ..syntax import QuerySyntaxError
 from . import ast
-from .expressions import NOT_A_VALUE
 from .operators import OperatorParser
+from .words import NOT_A_VALUE
 
 
 def parse(text: str) -> ast.Query:
