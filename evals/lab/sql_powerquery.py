@@ -2,7 +2,8 @@
 
 Fields bear their S1QL 2.0 names; one that no event has is missing everywhere, as in the data lake. `=` and `in` mind
 case, `contains` and `matches` ignore it unless they say `:matchcase`. A negation also holds for events without the
-field. Rows come newest first unless the query sorts, groups by key; without `limit` there are at most 1,000.
+field. Rows come newest first and groups in the order of their keys, unless the query sorts; without `limit` there are
+at most 1,000.
 """
 
 from collections.abc import Mapping, Sequence

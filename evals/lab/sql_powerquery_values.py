@@ -61,7 +61,8 @@ _MATH = {
     "sqrt": "sqrt(CASE WHEN {0} >= 0 THEN {0} END)", "ln": "ln(CASE WHEN {0} > 0 THEN {0} END)",
     "log": "log10(CASE WHEN {0} > 0 THEN {0} END)",
 }  # fmt: skip
-_TEXT = {"lower": "lower", "upper": "upper", "trim": "trim", "ltrim": "ltrim", "rtrim": "rtrim"}
+_TEXT = frozenset({"lower", "upper", "trim", "ltrim", "rtrim"})
+"""Functions of text that DuckDB has by the same name."""
 _STATISTICS = {"sum": "sum", "avg": "avg", "mean": "avg", "median": "median", "stddev": "stddev"}
 _SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 _PLACEHOLDER = re.compile(
@@ -230,7 +231,7 @@ class Values:
         if name in _MATH:
             return Typed(_wrapped(_MATH[name], self.number(arguments[0])), Kind.NUMBER)
         if name in _TEXT:
-            return Typed(_wrapped(_TEXT[name] + "({})", self.text(arguments[0])), Kind.TEXT)
+            return Typed(_wrapped(name + "({})", self.text(arguments[0])), Kind.TEXT)
         if name == "timebucket":
             return self._timebucket(node, arguments, grouped)
         writers: Mapping[str, Callable[[Call, list[Typed]], Typed]] = {

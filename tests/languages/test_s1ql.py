@@ -41,6 +41,7 @@ def codes(text: str) -> list[tuple[str, str]]:
         ("a between 1 and 9 and b is true", "a Between 1 AND 9 AND b Is True"),
         ('a = "C:\\Windows\\"', 'a = "C:\\Windows\\"'),
         ('a = "say "hi" now"', 'a = "say "hi" now"'),
+        ("a = \"x 'y' b = 'z'\"", "a = \"x 'y' b = 'z'\""),
         ('(a = "1" or b = "2") AND c = "3"', '(a = "1" OR b = "2") AND c = "3"'),
         ('a = "1" or b = "2" AND c = "3"', '(a = "1" OR (b = "2" AND c = "3"))'),
     ],

@@ -3,7 +3,7 @@
 from ..query import Check, Diagnostic, Language
 from ..syntax import QuerySyntaxError, did_you_mean
 from .ast import Columns, Command, Filter, Group, Let, Limit, Query, SaveLookup, Sort
-from .columns import Judge
+from .judging import Judge
 from .parser import parse
 from .schema import COLLECTIONS, MAX_TEXT
 

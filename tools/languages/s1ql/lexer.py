@@ -53,10 +53,8 @@ CLOSES_IN_LIST = {
 """Where a string may end inside a list, which is wherever it may end elsewhere, and before a comma."""
 _ESCAPED = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "\"'"}
 _PYSIGMA_ESCAPE = re.compile(r"""\\(["*?])""")
-NEXT_CONDITION = re.compile(
-    r"""["']\s+[A-Za-z]\w*\s*(?:=|!=|[<>]|(?:in|not|contains|containscis|does|startswith|endswith|regexp|is)\s)""",
-    re.IGNORECASE,
-)
+_CONDITION = r"[A-Za-z]\w*\s*(?:=|!=|[<>]|(?:in|not|contains|containscis|does|startswith|endswith|regexp|is)\s)"
+NEXT_CONDITION = {quote: re.compile(rf"{quote}\s+{_CONDITION}", re.IGNORECASE) for quote in "\"'"}
 """A quote behind which a further condition seems to begin."""
 _NEXT_ITEM = {quote: re.compile(rf"{quote}\s*,\s*{quote}") for quote in "\"'"}
 
@@ -106,7 +104,7 @@ def _string(text: str, start: int, quoting: Quoting, before: list[Token]) -> Tok
         pattern = last.lower() == "regexp"
         content = content.replace("\\\\", "\\") if pattern else _PYSIGMA_ESCAPE.sub(r"\1", content)
     elif '"' in content or "'" in content:
-        _refuse_swallowed(content, start + 1, None if last in ("(", ",") else text[start])
+        _refuse_swallowed(content, start + 1, text[start], in_list=last in ("(", ","))
     return Token("string", content, start, end)
 
 
@@ -131,13 +129,13 @@ def _end_of(text: str, start: int, quoting: Quoting, last: str) -> int:
     return found.end()
 
 
-def _refuse_swallowed(content: str, offset: int, quote: str | None) -> None:
-    """A forgotten AND, OR or bracket makes the string end too late; `quote` is None inside brackets."""
-    swallowed = NEXT_CONDITION.search(content)
+def _refuse_swallowed(content: str, offset: int, quote: str, *, in_list: bool) -> None:
+    """A forgotten AND, OR or bracket makes the string end too late."""
+    swallowed = NEXT_CONDITION[quote].search(content)
     if swallowed is not None:
         place = offset + swallowed.start() + 1
         raise QuerySyntaxError("AND or OR is missing here", place, place + 1, "join conditions with AND or OR")
-    item = _NEXT_ITEM[quote].search(content) if quote else None
+    item = None if in_list else _NEXT_ITEM[quote].search(content)
     if item is not None:
         place = offset + item.start() + 1
         raise QuerySyntaxError("several values stand in brackets", place, place + 1, 'In ("a", "b")')

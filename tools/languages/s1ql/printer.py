@@ -60,6 +60,6 @@ def _literal(value: Value) -> str:
     for quote in "\"'":
         close = CLOSES_IN_LIST[quote].search(value.text + quote)
         # The first place where the reader would stop must be the end of the value.
-        if close is not None and close.start() == len(value.text) and not NEXT_CONDITION.search(value.text):
+        if close is not None and close.start() == len(value.text) and not NEXT_CONDITION[quote].search(value.text):
             return f"{quote}{value.text}{quote}"
     raise UnsafeValueError(f"S1QL cannot carry the value {value.text!r}: its quotes would end the string.")
