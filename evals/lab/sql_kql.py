@@ -182,7 +182,9 @@ def _parsed(text: str) -> ast.Query:
     try:
         return parser.parse(text)
     except QuerySyntaxError as exc:
-        raise SyntaxFaultError(exc.message) from exc
+        before = text[: exc.start]
+        place = f"{before.count(chr(10)) + 1}:{exc.start - before.rfind(chr(10)) - 1}"
+        raise SyntaxFaultError(f"could not parse KQL at {place}: {exc.message}") from exc
 
 
 def time_column(columns: Mapping[str, Any]) -> str | None:

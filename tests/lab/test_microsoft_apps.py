@@ -93,7 +93,7 @@ async def test_dynamic_columns_are_json_texts(http: httpx.AsyncClient, ms_header
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
-        ("SecurityEvent | wherever x", "SyntaxError", "could not parse KQL at 1:14"),
+        ("SecurityEvent | wherever x", "SyntaxError", "could not parse KQL at 1:16"),
         ("DeviceProcessEvents | take 1", "SemanticError", "'DeviceProcessEvents'"),
         ("falcon_events | take 1", "SemanticError", "'falcon_events'"),
         ("NoSuchTable | take 1", "SemanticError", "'NoSuchTable'"),
