@@ -1,9 +1,7 @@
 """Whether the lab can run a query at all: what `check` says beside its verdict."""
 
-from ...tools.languages import cql
 from ...tools.languages.query import Language
-from ...tools.languages.syntax import QuerySyntaxError
-from . import sql_kql, sql_powerquery, sql_spl
+from . import sql_cql, sql_kql, sql_powerquery, sql_spl
 
 
 def unsupported(language: Language, text: str) -> str | None:
@@ -12,11 +10,7 @@ def unsupported(language: Language, text: str) -> str | None:
         case Language.KQL:
             return sql_kql.unsupported(text)
         case Language.CQL:
-            try:
-                cql.parse(text)
-            except QuerySyntaxError as exc:
-                return exc.message if exc.code == "unknown_function" else None
-            return None
+            return sql_cql.unsupported(text)
         case Language.POWERQUERY:
             return sql_powerquery.unsupported(text)
         case Language.SPL:

@@ -49,6 +49,37 @@ class In:
 
     field: str
     values: tuple[Text, ...]
+    ignore_case: bool = False
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cidr:
+    """`cidr(field, subnet=[...])`: an address of any of the blocks."""
+
+    field: str
+    blocks: tuple[Text, ...]
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A field where a value could stand as well."""
+
+    field: str
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """`test(a == b)`: fields and values compared with one another."""
+
+    left: Ref | Text
+    comparator: Literal["==", "!=", "<", "<=", ">", ">="]
+    right: Ref | Text
     start: int = dataclasses.field(default=0, compare=False)
     end: int = dataclasses.field(default=0, compare=False)
 
@@ -90,7 +121,7 @@ class Always:
     end: int = dataclasses.field(default=0, compare=False)
 
 
-Node = Compare | In | And | Or | Not | Always
+Node = Compare | In | Cidr | Test | And | Or | Not | Always
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +146,112 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregate:
+    """`sum`, `avg`, `min` and `max` of one field; `collect` and `selectLast` keep the names of their fields."""
+
+    function: Literal["sum", "avg", "min", "max", "collect", "selectLast"]
+    fields: tuple[str, ...]
+    name: str = ""
+    """The field that holds the result of the first four."""
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that it makes."""
+        return (self.name,) if self.name else self.fields
+
+
+Summary = Count | Aggregate
+
+
+@dataclass(frozen=True, slots=True)
 class GroupBy:
     """`groupBy([fields], function=[...], limit=n)`: one row for each combination of values."""
 
     fields: tuple[str, ...]
-    functions: tuple[Count, ...] = (Count(),)
+    functions: tuple[Summary, ...] = (Count(),)
     limit: int | None = None
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`bucket(span=1h, field=[...], function=[...])`: one row for each span of time, its start in `_bucket`."""
+
+    span: str
+    milliseconds: int
+    fields: tuple[str, ...] = ()
+    functions: tuple[Summary, ...] = (Count(),)
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """`top([fields], limit=10)`: the most frequent values and their number."""
+
+    fields: tuple[str, ...]
+    limit: int = 10
+    name: str = "_count"
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function that makes a value: `lower`, `upper`, `length`, `concat`, or `replace` with a pattern and a text."""
+
+    function: Literal["lower", "upper", "length", "concat", "replace"]
+    fields: tuple[str, ...]
+    pattern: Regex | None = None
+    text: str = ""
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`name := value`."""
+
+    field: str
+    value: Ref | Text | Call
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One way through `case`: what an event must meet, and what it gets then."""
+
+    condition: Node
+    assignments: tuple[Assign, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`case { a=1 | x := "one"; * }`: each event takes the first branch that it meets, and goes when it meets none."""
+
+    branches: tuple[Branch, ...]
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """`drop([fields])`: without these fields."""
+
+    fields: tuple[str, ...]
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """`rename(field=old, as=new)`, or several at once."""
+
+    pairs: tuple[tuple[str, str], ...]
     start: int = dataclasses.field(default=0, compare=False)
     end: int = dataclasses.field(default=0, compare=False)
 
@@ -165,15 +296,33 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`table([fields], limit=200)`: a table of these fields, newest first unless sorted."""
+    """`table([fields], limit=200, sortby=f, order=desc)`: a table of these fields, newest first unless sorted."""
 
     fields: tuple[str, ...]
     limit: int = 200
+    sort_by: str | None = None
+    order: Literal["asc", "desc"] = "desc"
     start: int = dataclasses.field(default=0, compare=False)
     end: int = dataclasses.field(default=0, compare=False)
 
 
-Stage = Filter | Count | GroupBy | Sort | Head | Tail | Select | Table
+Stage = (
+    Filter
+    | Assign
+    | Case
+    | Count
+    | Aggregate
+    | GroupBy
+    | Bucket
+    | Top
+    | Sort
+    | Head
+    | Tail
+    | Select
+    | Table
+    | Drop
+    | Rename
+)
 
 
 @dataclass(frozen=True, slots=True)

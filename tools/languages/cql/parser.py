@@ -1,6 +1,7 @@
 """Text to CQL: the documented subset that hunts and ordinary questions need. The rest is refused by name.
 
-Vendors answer a malformed CQL query with HTTP 200 and free-text matches, so nothing here may pass as free text.
+Vendors answer a malformed CQL query with HTTP 200 and free-text matches, so no word may pass as free text; a pattern
+between slashes may, since nobody writes one by mistake.
 """
 
 import re
@@ -8,47 +9,55 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, cast
 
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, did_you_mean, tokenize
+from ..syntax import QuerySyntaxError, Token, did_you_mean
 from .ast import (
+    Aggregate,
     Always,
-    And,
-    Comparator,
-    Compare,
+    Assign,
+    Branch,
+    Bucket,
+    Call,
+    Case,
     Count,
+    Drop,
     Filter,
     GroupBy,
     Head,
-    In,
     Node,
-    Not,
-    Or,
     Pipeline,
     Regex,
+    Rename,
     Select,
     Sort,
     Stage,
+    Summary,
     Table,
     Tail,
     Text,
+    Top,
 )
+from .conditions import FILTERS, Conditions, slashed
+from .lexer import tokens_of
 
-_TOKENS = re.compile(
-    r"""(?P<space>\s+|//[^\n]*)
-      | (?P<string>"(?:[^"\\]|\\.)*")
-      | (?P<regex>(?:(?<=[=<>])|(?<=[=<>]\s))/(?:[^/\\\n]|\\.)+/[a-zA-Z]*)
-      | (?P<operator>:=|!=|<=|>=|[=<>])
-      | (?P<word>(?:(?!:=)[@#*A-Za-z0-9_.\-:\\$%+~?])+)
-      | (?P<sign>[()\[\],|!])
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_FIELD = re.compile(r"[@#]?[A-Za-z_][A-Za-z0-9_.]*\Z")
-_FUNCTION = re.compile(r"[A-Za-z][A-Za-z0-9_:]*\Z")
-_KEYWORDS = frozenset({"and", "or", "not"})
-_FLAGS = frozenset("dgimF")
-
-STAGES = ("groupBy", "count", "sort", "head", "tail", "select", "table")
+AGGREGATES = ("count", "sum", "avg", "min", "max", "collect", "selectLast")
+"""Functions that make one row, or one a group."""
+VALUES = ("lower", "upper", "length", "concat", "replace")
+"""Functions that make a field."""
+STAGES = (
+    "groupBy", *AGGREGATES, "bucket", "top", "sort", "head", "tail", "select", "table", "drop", "rename", *VALUES,
+    *FILTERS, "case",
+)  # fmt: skip
 """Functions that may stand as a stage of the pipeline."""
+
+_SPAN = re.compile(r"(\d+)\s*([a-z]+)\Z")
+_MILLISECONDS = {
+    **dict.fromkeys(("ms", "millis", "milliseconds"), 1),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1_000),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60_000),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3_600_000),
+    **dict.fromkeys(("d", "day", "days"), 86_400_000),
+    **dict.fromkeys(("w", "week", "weeks"), 604_800_000),
+}
 
 
 def parse(text: str) -> Pipeline:
@@ -57,39 +66,10 @@ def parse(text: str) -> Pipeline:
     Raises:
         QuerySyntaxError: with the place; code `unknown_function` names a function outside the subset.
     """
-    try:
-        tokens = tokenize(text, _TOKENS)
-    except QuerySyntaxError as error:
-        if text[error.start : error.start + 1] != "/":
-            raise
-        hint = "quote a value that holds a slash; a pattern is written /.../i after ="
-        raise QuerySyntaxError(error.message, error.start, error.end, hint) from error
-    return _Parser(tokens).pipeline()
+    return _Parser(tokens_of(text)).pipeline()
 
 
-class _Parser(TokenStream):
-    def _is(self, sign: str) -> bool:
-        return self._next.kind in ("sign", "operator") and self._next.text == sign
-
-    def _keyword(self, word: str) -> bool:
-        return self._next.kind == "word" and self._next.text.lower() == word
-
-    def _expect(self, sign: str, what: str) -> Token:
-        token = self._next
-        if not self._is(sign):
-            raise QuerySyntaxError(what, token.start, max(token.end, token.start + 1), f"add {sign}")
-        return self._take()
-
-    def _call_follows(self) -> bool:
-        name, following = self._next, self._after
-        return (
-            name.kind == "word"
-            and name.text.lower() not in _KEYWORDS
-            and following.text == "("
-            and following.kind == "sign"
-            and _FUNCTION.match(name.text) is not None
-        )
-
+class _Parser(Conditions):
     def pipeline(self) -> Pipeline:
         if self._next.kind == "end":
             raise QuerySyntaxError("the query is empty", 0, 0)
@@ -105,311 +85,331 @@ class _Parser(TokenStream):
         return Pipeline(tuple(stages))
 
     def _stage(self) -> Stage:
-        if self._call_follows() and self._next.text != "in":
+        if self._next.kind == "word" and self._next.text == "case" and self._after.text == "{":
+            return self._case()
+        if self._next.kind == "word" and self._after.kind == "operator" and self._after.text == ":=":
+            return self._assign()
+        if self._call_follows() and self._next.text not in FILTERS:
             return self._function()
         start = self._next.start
-        condition = self._sequence(0)
+        condition = self._condition_of(0)
         return Filter(condition, start, self._last_end)
 
-    # Conditions. OR binds tighter than a bare space; where the text mixes both, the check warns.
+    # Fields that are made.
 
-    def _sequence(self, depth: int) -> Node:
-        parts = [self._any_of(depth)]
-        while not (self._next.kind == "end" or self._is("|") or self._is(")")):
-            if self._keyword("and"):
-                self._take()
-            parts.append(self._any_of(depth))
-        if len(parts) == 1:
-            return parts[0]
-        return And(tuple(parts), False, parts[0].start, parts[-1].end)
-
-    def _any_of(self, depth: int) -> Node:
-        parts = [self._unary(depth)]
-        while self._keyword("or"):
-            self._take()
-            parts.append(self._unary(depth))
-        if len(parts) == 1:
-            return parts[0]
-        return Or(tuple(parts), False, parts[0].start, parts[-1].end)
-
-    def _unary(self, depth: int) -> Node:
-        token = self._next
-        if depth > MAX_DEPTH:
-            raise QuerySyntaxError("brackets are nested too deeply", token.start, token.end, code="too_complex")
-        if self._keyword("not") or self._is("!"):
-            self._take()
-            part = self._unary(depth + 1)
-            return Not(part, token.start, part.end)
-        if self._is("("):
-            self._take()
-            inner = self._sequence(depth + 1)
-            if not self._is(")"):
-                raise QuerySyntaxError("this bracket is not closed", token.start, token.end, "add )")
-            end = self._take().end
-            return replace(inner, bracketed=True, start=token.start, end=end) if isinstance(inner, And | Or) else inner
-        return self._condition()
-
-    def _condition(self) -> Node:
-        if self._call_follows():
-            if self._next.text != "in":
-                raise self._unknown(self._next, filters=True)
-            return self._in()
-        token = self._take()
-        if token.kind == "word" and token.text == "*":
-            return Always(token.start, token.end)
-        following = self._next
-        if token.kind != "word" or following.kind != "operator":
-            what = "free text is not searched" if token.kind in ("word", "string") else "a condition is expected here"
-            hint = "write field=value, or field=/text/i" if token.kind in ("word", "string") else None
-            raise QuerySyntaxError(what, token.start, max(token.end, token.start + 1), hint)
-        if _FIELD.match(token.text) is None:
-            raise QuerySyntaxError(f"{token.text} is not a field name", token.start, token.end)
-        if following.text == ":=":
-            raise QuerySyntaxError("assigning with := is not supported", following.start, following.end)
+    def _assign(self) -> Assign:
+        start = self._next.start
+        name = self._field()
         self._take()
-        value = self._value()
-        if isinstance(value, Regex) and following.text not in ("=", "!="):
-            raise QuerySyntaxError("a regular expression is compared with = or !=", following.start, following.end)
-        return Compare(token.text, cast(Comparator, following.text), value, token.start, value.end)
+        if self._call_follows():
+            function = self._next
+            if function.text not in VALUES:
+                raise self._unknown(function, VALUES, "after :=")
+            made = self._made()
+            return Assign(name, made.value, start, self._last_end)
+        value = self._operand()
+        if self._next.kind in ("word", "operator", "regex"):
+            raise self._error(self._next, "calculating with := is not supported", f"functions: {', '.join(VALUES)}")
+        return Assign(name, value, start, self._last_end)
 
-    def _value(self) -> Text | Regex:
-        token = self._take()
-        if token.kind == "string":
-            return Text(re.sub(r'\\(["\\])', r"\1", token.text[1:-1]), token.start, token.end)
-        if token.kind == "regex":
-            close = token.text.rindex("/")
-            flags = token.text[close + 1 :]
-            if unknown := set(flags) - _FLAGS:
-                raise QuerySyntaxError(
-                    f"{''.join(sorted(unknown))} is not a flag", token.start, token.end, "use /.../i"
-                )
-            return Regex(token.text[1:close], flags, token.start, token.end)
-        if token.kind == "word" and token.text.lower() not in _KEYWORDS:
-            return Text(token.text, token.start, token.end)
-        raise QuerySyntaxError("a value is expected here", token.start, max(token.end, token.start + 1))
+    def _made(self) -> Assign:
+        """`lower(field, as=name)` and its kind as an assignment."""
+        token = self._next
+        fields: list[str] = []
+        found: dict[str, str] = {}
+        patterns: list[Text] = []
+        named: dict[str, Callable[[], None]] = {
+            "field": lambda: fields.extend(self._fields()),
+            "as": lambda: found.update({"as": self._field()}),
+        }
+        if token.text == "replace":
+            named |= {
+                "regex": lambda: patterns.append(self._text()),
+                "with": lambda: found.update({"with": self._text().text}),
+                "replacement": lambda: found.update({"with": self._text().text}),
+                "flags": lambda: found.update({"flags": self._text().text}),
+            }
+        self._arguments(named, "regex" if token.text == "replace" else "field")
+        if not fields or (len(fields) > 1 and token.text != "concat"):
+            raise self._error(token, f"{token.text} needs one field", f"write {token.text}(field, as=name)")
+        pattern = None
+        if token.text == "replace":
+            if not patterns or not patterns[0].text:
+                raise self._error(token, "replace needs a pattern", 'replace("a", with="b", field=f)')
+            if set(found.get("flags", "")) - set("dim"):
+                raise self._error(token, "replace takes the flags d, i and m in this subset")
+            pattern = Regex(slashed(patterns[0].text), found.get("flags", ""), patterns[0].start, patterns[0].end)
+        function = cast(Literal["lower", "upper", "length", "concat", "replace"], token.text)
+        value = Call(function, tuple(fields), pattern, found.get("with", ""), token.start, self._last_end)
+        default = fields[0] if token.text == "replace" else f"_{token.text}"
+        return Assign(found.get("as", default), value, token.start, self._last_end)
 
-    def _in(self) -> In:
-        name = self._take()
-        self._expect("(", "in needs its arguments in brackets")
-        if self._keyword("field"):
-            self._take()
-            self._expect("=", "field= is expected here")
-        column = self._field()
-        self._expect(",", "in needs a list of values")
-        keyword = self._take()
-        if keyword.text != "values":
-            raise QuerySyntaxError(
-                "values=[...] is expected here", keyword.start, keyword.end, f"in({column}, values=[...])"
-            )
-        self._expect("=", "values=[...] is expected here")
-        self._expect("[", "a list is expected here")
-        values: list[Text] = []
+    def _case(self) -> Case:
+        start = self._take().start
+        opened = self._take()
+        branches: list[Branch] = []
+        while not self._is("}"):
+            if self._next.kind == "end":
+                raise self._error(opened, "this case is not closed", "add }")
+            branches.append(self._branch())
+            if self._is(";"):
+                self._take()
+            elif not self._is("}"):
+                raise self._error(self._next, "; or } is expected here")
+        if not branches:
+            raise self._error(opened, "a branch is expected here", "write case { condition | field := value; * }")
+        return Case(tuple(branches), start, self._take().end)
+
+    def _branch(self) -> Branch:
+        condition: Node | None = None
+        assignments: list[Assign] = []
         while True:
-            value = self._value()
-            if isinstance(value, Regex):
-                raise QuerySyntaxError("in takes no regular expressions", value.start, value.end)
-            values.append(value)
-            if not self._is(","):
-                break
+            token = self._next
+            stage = self._stage()
+            if isinstance(stage, Filter) and condition is None and not assignments:
+                condition = stage.condition
+            elif isinstance(stage, Assign):
+                assignments.append(stage)
+            else:
+                raise self._error(
+                    token, "a branch holds a condition and then assignments in this subset of CQL",
+                    "write condition | field := value",
+                )  # fmt: skip
+            if not self._is("|"):
+                return Branch(condition or Always(token.start, token.start), tuple(assignments))
             self._take()
-        self._expect("]", "this list is not closed")
-        return In(column, tuple(values), name.start, self._expect(")", "this call is not closed").end)
 
     # Stages.
 
-    def _unknown(self, token: Token, *, filters: bool) -> QuerySyntaxError:
-        here = "in a condition" if filters else "in this subset of CQL"
-        hint = did_you_mean(token.text, STAGES if not filters else ("in",))
-        listed = "only in(field, values=[...])" if filters else "supported: " + ", ".join(STAGES)
-        return QuerySyntaxError(
-            f"the function {token.text} is not supported {here}",
-            token.start,
-            token.end,
-            hint or listed,
-            "syntax" if token.text in STAGES else "unknown_function",
-        )
+    def _unknown(self, token: Token, known: tuple[str, ...], where: str) -> QuerySyntaxError:
+        hint = did_you_mean(token.text, known) or "supported: " + ", ".join(known)
+        code: Literal["syntax", "unknown_function"] = "syntax" if token.text in STAGES else "unknown_function"
+        message = f"the function {token.text} is not supported {where}"
+        return QuerySyntaxError(message, token.start, token.end, hint, code)
 
     def _function(self) -> Stage:
         name = self._next
         readers: dict[str, Callable[[], Stage]] = {
-            "groupBy": self._group_by,
-            "count": self._count,
-            "sort": self._sort,
-            "head": lambda: self._first(Head),
-            "tail": lambda: self._first(Tail),
-            "select": self._select,
-            "table": self._table,
-        }
+            **dict.fromkeys(AGGREGATES, self._summary), **dict.fromkeys(VALUES, self._made), "groupBy": self._group_by,
+            "bucket": self._bucket, "top": self._top, "sort": self._sort, "head": lambda: self._first(Head),
+            "tail": lambda: self._first(Tail), "select": self._select, "table": self._table, "drop": self._drop,
+            "rename": self._rename,
+        }  # fmt: skip
         if name.text not in readers:
-            raise self._unknown(name, filters=False)
+            raise self._unknown(name, STAGES, "in this subset of CQL")
         stage = readers[name.text]()
         return replace(stage, start=name.start, end=self._last_end)
 
-    def _field(self) -> str:
-        token = self._take()
-        if token.kind == "string":
-            text = token.text[1:-1]
-        elif token.kind == "word":
-            text = token.text
-        else:
-            text = ""
-        if _FIELD.match(text) is None:
-            raise QuerySyntaxError("a field name is expected here", token.start, max(token.end, token.start + 1))
-        return text
-
-    def _fields(self) -> tuple[str, ...]:
-        if not self._is("["):
-            return (self._field(),)
-        self._take()
-        names = [self._field()]
-        while self._is(","):
-            self._take()
-            names.append(self._field())
-        self._expect("]", "this list is not closed")
-        return tuple(names)
-
-    def _named(self) -> Token | None:
-        """The name of a named argument, when one follows; its `=` is taken too."""
-        name, sign = self._next, self._after
-        if name.kind == "word" and sign.kind == "operator" and sign.text == "=":
-            self._at += 2
-            return name
-        return None
-
     def _number(self) -> int:
         token = self._take()
-        if token.kind != "word" or not token.text.isdigit():
-            raise QuerySyntaxError("a whole number is expected here", token.start, max(token.end, token.start + 1))
+        if token.kind != "word" or not token.text.isdecimal() or len(token.text) > 9:
+            raise self._error(token, "a whole number is expected here")
         return int(token.text)
 
     def _choice(self, *words: str) -> str:
         token = self._take()
         if token.text not in words:
-            raise QuerySyntaxError(
-                f"{' or '.join(words)} is expected here", token.start, max(token.end, token.start + 1)
-            )
+            raise self._error(token, f"{' or '.join(words)} is expected here")
         return token.text
 
-    def _arguments(self, positional: Callable[[], None], named: dict[str, Callable[[], None]]) -> None:
-        function = self._take()
-        self._expect("(", "arguments in brackets are expected here")
-        first = True
-        while not self._is(")"):
-            if not first:
-                self._expect(",", "this call is not closed")
-            name = self._named()
-            if name is None:
-                if not first:
-                    raise QuerySyntaxError("a named argument is expected here", self._next.start, self._next.end)
-                positional()
-            elif name.text in named:
-                named[name.text]()
-            else:
-                raise QuerySyntaxError(
-                    f"{function.text} has no argument {name.text} in this subset of CQL",
-                    name.start,
-                    name.end,
-                    did_you_mean(name.text, named) or "supported: " + ", ".join(named),
-                )
-            first = False
-        self._take()
-
-    def _count(self) -> Count:
+    def _summary(self) -> Summary:
+        token = self._next
+        fields: list[str] = []
         found: dict[str, str] = {}
+        named: dict[str, Callable[[], None]] = {"field": lambda: fields.extend(self._fields())}
+        kept = token.text in ("collect", "selectLast")
+        if kept:
+            named["fields"] = named["field"]
+        else:
+            named["as"] = lambda: found.update({"as": self._field()})
+        if token.text == "count":
+            named["distinct"] = lambda: found.update({"distinct": self._choice("true", "false")})
+        self._arguments(named, "fields" if kept else "field")
+        if (not fields and token.text != "count") or (len(fields) > 1 and not kept):
+            raise self._error(token, f"{token.text} needs one field", f"write {token.text}(field)")
+        if token.text == "count":
+            of = fields[0] if fields else None
+            name = found.get("as", "_count")
+            return Count(of, found.get("distinct") == "true", name, token.start, self._last_end)
+        function = cast(Literal["sum", "avg", "min", "max", "collect", "selectLast"], token.text)
+        name = "" if kept else found.get("as", f"_{token.text}")
+        return Aggregate(function, tuple(fields), name, token.start, self._last_end)
 
-        def column() -> None:
-            found["field"] = self._field()
+    def _summaries(self) -> tuple[Summary, ...]:
+        """One function, or a list of them, which may stand in brackets of its own."""
+        if self._is("("):
+            self._take()
+            found = self._summaries()
+            self._expect(")", "this bracket is not closed")
+            return found
+        if not self._is("["):
+            return (self._inner(),)
+        self._take()
+        functions = [self._inner()]
+        while self._is(","):
+            self._take()
+            functions.append(self._inner())
+        self._expect("]", "this list is not closed")
+        return tuple(functions)
 
-        def distinct() -> None:
-            found["distinct"] = self._choice("true", "false")
-
-        def label() -> None:
-            found["as"] = self._field()
-
-        start = self._next.start
-        self._arguments(column, {"field": column, "distinct": distinct, "as": label})
-        end = self._last_end
-        return Count(found.get("field"), found.get("distinct") == "true", found.get("as", "_count"), start, end)
+    def _inner(self) -> Summary:
+        token = self._next
+        if not self._call_follows() or token.text not in AGGREGATES:
+            raise QuerySyntaxError(
+                f"{token.text or 'nothing'} is not supported as an aggregate",
+                token.start,
+                max(token.end, token.start + 1),
+                did_you_mean(token.text, AGGREGATES) or "supported: " + ", ".join(AGGREGATES),
+                "unknown_function" if self._call_follows() else "syntax",
+            )
+        return self._summary()
 
     def _group_by(self) -> GroupBy:
         fields: list[str] = []
-        functions: list[Count] = []
+        functions: list[Summary] = []
         limit: list[int] = []
 
-        def columns() -> None:
-            fields.extend(self._fields())
-
-        def aggregate() -> None:
-            if not self._call_follows() or self._next.text != "count":
-                raise QuerySyntaxError(
-                    f"{self._next.text or 'nothing'} is not supported inside groupBy",
-                    self._next.start,
-                    max(self._next.end, self._next.start + 1),
-                    "supported: count()",
-                    "unknown_function" if self._call_follows() else "syntax",
-                )
-            functions.append(self._count())
-
-        def function() -> None:
-            if not self._is("["):
-                return aggregate()
-            self._take()
-            aggregate()
-            while self._is(","):
-                self._take()
-                aggregate()
-            self._expect("]", "this list is not closed")
-
         def cap() -> None:
-            limit.append(self._number())
+            if self._next.text == "max":  # the most that LogScale gives
+                self._take()
+            else:
+                limit.append(self._number())
 
-        self._arguments(columns, {"field": columns, "function": function, "limit": cap})
+        named: dict[str, Callable[[], None]] = {
+            "field": lambda: fields.extend(self._fields()),
+            "function": lambda: functions.extend(self._summaries()),
+            "limit": cap,
+        }
+        token = self._next
+        self._arguments(named, "field")
+        if not fields:
+            raise self._error(token, "groupBy needs a field", "write groupBy([field])")
         return GroupBy(tuple(fields), tuple(functions) or (Count(),), limit[0] if limit else None)
+
+    def _bucket(self) -> Bucket:
+        fields: list[str] = []
+        functions: list[Summary] = []
+        spans: list[tuple[str, int]] = []
+        token = self._next
+        self._arguments(
+            {
+                "span": lambda: spans.append(self._span()),
+                "field": lambda: fields.extend(self._fields()),
+                "function": lambda: functions.extend(self._summaries()),
+            },
+            "span",
+        )
+        if not spans:
+            raise self._error(token, "bucket needs a span", "write bucket(span=1h)")
+        return Bucket(*spans[0], tuple(fields), tuple(functions) or (Count(),))
+
+    def _span(self) -> tuple[str, int]:
+        token = self._next
+        text = self._text().text
+        found = _SPAN.match(text)
+        if found is None or found[2] not in _MILLISECONDS or len(found[1]) > 6 or not int(found[1]):
+            raise self._error(token, "a span is written as 30s, 5m, 1h or 1d")
+        return text, int(found[1]) * _MILLISECONDS[found[2]]
+
+    def _top(self) -> Top:
+        fields: list[str] = []
+        found: dict[str, str | int] = {}
+        token = self._next
+        self._arguments(
+            {
+                "field": lambda: fields.extend(self._fields()),
+                "limit": lambda: found.update({"limit": self._number()}),
+                "as": lambda: found.update({"as": self._field()}),
+            },
+            "field",
+        )
+        if not fields:
+            raise self._error(token, "top needs a field", "write top([field])")
+        return Top(tuple(fields), int(found.get("limit", 10)), str(found.get("as", "_count")))
 
     def _sort(self) -> Sort:
         fields: list[str] = []
         found: dict[str, str | int] = {}
-
-        def columns() -> None:
-            fields.extend(self._fields())
-
-        def order() -> None:
-            found["order"] = self._choice("asc", "desc")
-
-        def cap() -> None:
-            found["limit"] = self._number()
-
-        self._arguments(columns, {"field": columns, "order": order, "limit": cap})
+        self._arguments(
+            {
+                "field": lambda: fields.extend(self._fields()),
+                "order": lambda: found.update({"order": self._choice("asc", "desc")}),
+                "limit": lambda: found.update({"limit": self._number()}),
+            },
+            "field",
+        )
         direction: Literal["asc", "desc"] = "asc" if found.get("order") == "asc" else "desc"
         return Sort(tuple(fields) or ("_count",), direction, int(found.get("limit", 200)))
 
     def _first(self, kind: type[Head] | type[Tail]) -> Stage:
         found: list[int] = []
-
-        def cap() -> None:
-            found.append(self._number())
-
-        self._arguments(cap, {"limit": cap})
+        self._arguments({"limit": lambda: found.append(self._number())}, "limit")
         return kind(found[0] if found else 200)
 
+    def _listed(self, name: str) -> tuple[str, ...]:
+        """The fields of a function that takes nothing else."""
+        fields: list[str] = []
+        token = self._next
+        self._arguments({name: lambda: fields.extend(self._fields())}, name)
+        if not fields:
+            raise self._error(token, f"{token.text} needs a field", f"write {token.text}([field])")
+        return tuple(fields)
+
     def _select(self) -> Select:
+        return Select(self._listed("fields"))
+
+    def _drop(self) -> Drop:
+        return Drop(self._listed("fields"))
+
+    def _rename(self) -> Rename:
+        pairs: list[tuple[str, str]] = []
+        olds: list[str] = []
+        token = self._next
+
+        def several() -> None:
+            if not self._is("["):
+                olds.append(self._field())
+                return
+            self._take()
+            while not self._is("]"):
+                old, new = self._pair()
+                pairs.append((old, new))
+                if self._is(","):
+                    self._take()
+                elif not self._is("]"):
+                    raise self._error(self._next, "this list is not closed", "add ]")
+            self._take()
+
+        def label() -> None:
+            pairs.extend((old, self._field()) for old in olds[-1:])
+
+        self._arguments({"field": several, "as": label}, "field")
+        if not pairs:
+            raise self._error(token, "rename needs a field and its new name", "write rename(field=old, as=new)")
+        return Rename(tuple(pairs))
+
+    def _pair(self) -> tuple[str, str]:
+        self._expect("[", "a pair is expected here")
+        old = self._field()
+        self._expect(",", "a pair is expected here")
+        new = self._field()
+        self._expect("]", "this pair is not closed")
+        return old, new
+
+    def _table(self) -> Stage:
         fields: list[str] = []
-
-        def columns() -> None:
-            fields.extend(self._fields())
-
-        self._arguments(columns, {"fields": columns})
-        return Select(tuple(fields))
-
-    def _table(self) -> Table:
-        fields: list[str] = []
-        limit: list[int] = []
-
-        def columns() -> None:
-            fields.extend(self._fields())
-
-        def cap() -> None:
-            limit.append(self._number())
-
-        self._arguments(columns, {"fields": columns, "limit": cap})
-        return Table(tuple(fields), limit[0] if limit else 200)
+        found: dict[str, str | int] = {}
+        token = self._next
+        self._arguments(
+            {
+                "fields": lambda: fields.extend(self._fields()),
+                "limit": lambda: found.update({"limit": self._number()}),
+                "sortby": lambda: found.update({"sortby": self._field()}),
+                "order": lambda: found.update({"order": self._choice("asc", "desc")}),
+            },
+            "fields",
+        )
+        if not fields:
+            raise self._error(token, "table needs a field", "write table([field])")
+        order: Literal["asc", "desc"] = "asc" if found.get("order") == "asc" else "desc"
+        return Table(tuple(fields), int(found.get("limit", 200)), cast("str | None", found.get("sortby")), order)
