@@ -353,8 +353,8 @@ def _called(function: str, *parts: Clause) -> Clause:
 
 
 def _shared(terms: Sequence[Term]) -> Kind:
-    kinds = {term.kind for term in terms}
-    return kinds.pop() if len(kinds) == 1 else "text"
+    first = terms[0].kind
+    return first if all(term.kind == first for term in terms) else "text"
 
 
 def _as(kind: Kind, term: Term) -> Clause:

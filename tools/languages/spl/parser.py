@@ -284,8 +284,8 @@ class _Arguments(TokenStream):
             return None
         if self._keyword("eval") and self._after.text == "(":
             self._take()
-            start = self._take().end
-            depth = 1
+            token = self._take()
+            start, depth = token.end, 1
             while depth:
                 token = self._take()
                 if token.kind == "end":
