@@ -97,6 +97,8 @@ def test_a_line_of_dashes_is_a_comment() -> None:
     [
         ('TgtProcName == "x"', "write ="),
         ('TgtProcName <> "x"', "write !="),
+        ("TgtProcName = \u201cx\u201d", "write straight quotes"),
+        ("TgtProcPID = 4 | limit 5", "S1QL 1.0 has no commands; PowerQuery has"),
         ('TgtProcName =~ "x"', "write In Anycase (...) or RegExp"),
         ('TgtProcName LIKE "%x%"', "write ContainsCIS, StartsWithCIS, EndsWithCIS or RegExp"),
         ('TgtProcName matches "x"', "write RegExp"),

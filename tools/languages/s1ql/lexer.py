@@ -42,6 +42,10 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.MULTILINE,
 )
+_STRAY = {"~": "patterns are compared with RegExp", "|": "S1QL 1.0 has no commands; PowerQuery has"} | dict.fromkeys(
+    "\u201c\u201d\u2018\u2019", "write straight quotes"
+)
+"""Characters of other languages and of word processors, and what to do about them."""
 _SPACE = re.compile(_GAP, re.MULTILINE)
 _CLOSES = {
     quote: re.compile(rf"{quote}(?={_GAP}(?:\)|\Z|(?:and|or|not)\b))", re.IGNORECASE | re.MULTILINE) for quote in "\"'"
@@ -53,7 +57,10 @@ CLOSES_IN_LIST = {
 """Where a string may end inside a list, which is wherever it may end elsewhere, and before a comma."""
 _ESCAPED = {quote: re.compile(rf"(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "\"'"}
 _PYSIGMA_ESCAPE = re.compile(r"""\\(["*?])""")
-_CONDITION = r"[A-Za-z]\w*\s*(?:=|!=|[<>]|(?:in|not|contains|containscis|does|startswith|endswith|regexp|is)\s)"
+_CONDITION = (
+    r"[A-Za-z]\w*\s*(?:=|!=|[<>]|(?:in|not|contains|containscis|does|startswith|startswithcis|endswith|endswithcis|"
+    r"regexp|between|is)\s)"
+)
 NEXT_CONDITION = {quote: re.compile(rf"{quote}\s+{_CONDITION}", re.IGNORECASE) for quote in "\"'"}
 """A quote behind which a further condition seems to begin."""
 _NEXT_ITEM = {quote: re.compile(rf"{quote}\s*,\s*{quote}") for quote in "\"'"}
@@ -72,7 +79,7 @@ def tokens_of(text: str, quoting: Quoting) -> list[Token]:
         kind = found.lastgroup if found else None
         if found is None or kind is None:
             place = _skipped(text, position)
-            hint = "patterns are compared with RegExp" if text[place] == "~" else None
+            hint = _STRAY.get(text[place])
             raise QuerySyntaxError(f"{text[place]!r} does not belong here", place, place + 1, hint)
         start, position = found.span(kind)
         if kind == "quote":
