@@ -199,8 +199,8 @@ def test_a_broken_regular_expression_is_rejected(telemetry: Telemetry) -> None:
 
 
 def test_cql_functions_outside_the_subset_are_refused_by_name(telemetry: Telemetry) -> None:
-    with pytest.raises(QueryRejectedError, match="bucket"):
-        sql_cql.run(telemetry, "* | bucket(span=5m)", START, NOW)
+    with pytest.raises(QueryRejectedError, match="timeChart"):
+        sql_cql.run(telemetry, "* | timeChart(span=5m)", START, NOW)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_words_in_literals_are_no_constructs(telemetry: Telemetry) -> None:
         (Language.KQL, "DeviceProcessEvents | where FileName =~ 'cmd.exe' | take 5", None),
         (Language.KQL, "externaldata(a:string)['https://x.example'] | take 5", "ExternalData"),
         (Language.KQL, "this is | not kql", None),
-        (Language.CQL, "* | bucket(span=5m)", "bucket"),
+        (Language.CQL, "* | timeChart(span=5m)", "timeChart"),
         (Language.CQL, "FileName=cmd.exe | tail(5)", None),
         (Language.FQL, "status:'new'", None),
     ],
