@@ -137,31 +137,6 @@ class TableParser(PipelineParser):
         items = self._comma_list(self._named)
         return ast.Print(token.start, self._last_end(), items)
 
-    def _datatable(self) -> ast.Node:
-        token = self._advance()
-        columns = self._column_defs()
-        self._expect("[", "before the values of datatable")
-        values: list[ast.Node] = []
-        while not self._is("]"):
-            values.append(self._expression())
-            if not self._accept(","):
-                break
-        self._expect("]", "to close datatable")
-        return ast.DataTable(token.start, self._last_end(), columns, tuple(values))
-
-    def _externaldata(self) -> ast.Node:
-        token = self._advance()
-        columns = self._column_defs()
-        self._expect("[", "before the locations of externaldata")
-        locations: list[ast.Node] = []
-        while not self._is("]"):
-            locations.append(self._expression())
-            if not self._accept(","):
-                break
-        self._expect("]", "to close the locations")
-        properties = self._properties()
-        return ast.ExternalData(token.start, self._last_end(), columns, tuple(locations), properties)
-
     def _assert_schema(self, token: Token) -> ast.Operator:
         self._column_defs()
         return ast.Consume(token.start, self._last_end())

@@ -9,6 +9,7 @@ from .expressions import ExpressionParser
 from .lexer import Token
 from .words import AFTER_A_NAME, KIND_MEANT, NOT_A_NAME, PARAMETERS
 
+_ORDERS = frozenset({"asc", "desc", "granny-asc", "granny-desc"})
 Reader = Callable[..., ast.Operator]
 """A method that reads one operator behind its word."""
 
@@ -118,8 +119,8 @@ class PipelineParser(ExpressionParser):
 
     def _column_pattern(self) -> ast.Expr:
         pattern = self._name_pattern()
-        if self._accept("asc") or self._accept("desc") or self._accept("granny-asc") or self._accept("granny-desc"):
-            return pattern
+        if self._token.text in _ORDERS:
+            self._advance()
         return pattern
 
     def _extend(self, token: Token) -> ast.Operator:
@@ -273,3 +274,30 @@ class PipelineParser(ExpressionParser):
                 self._accept(",")
         self._expect(")")
         return tuple(found)
+
+    # Tables written in the text
+
+    def _datatable(self) -> ast.Node:
+        token = self._advance()
+        columns = self._column_defs()
+        self._expect("[", "before the values of datatable")
+        values: list[ast.Node] = []
+        while not self._is("]"):
+            values.append(self._expression())
+            if not self._accept(","):
+                break
+        self._expect("]", "to close datatable")
+        return ast.DataTable(token.start, self._last_end(), columns, tuple(values))
+
+    def _externaldata(self) -> ast.Node:
+        token = self._advance()
+        columns = self._column_defs()
+        self._expect("[", "before the locations of externaldata")
+        locations: list[ast.Node] = []
+        while not self._is("]"):
+            locations.append(self._expression())
+            if not self._accept(","):
+                break
+        self._expect("]", "to close the locations")
+        properties = self._properties()
+        return ast.ExternalData(token.start, self._last_end(), columns, tuple(locations), properties)
