@@ -1,6 +1,6 @@
 """A query's tree in words that can be translated: statements, functions and tables; operators are in `operators`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from ....tools.languages.kql import ast
@@ -239,15 +239,13 @@ class Rewriter(Operators):
                 raise UnrunnableError(f"{call.name}(): it answers from Microsoft's own data")
         raise unresolved_table(call.name)
 
-    def tables_like(self, pattern: str, scope: Scope) -> Iterator[tuple[str, ast.Node, Row]]:
-        """The tables whose names fit a pattern."""
+    def tables_like(self, pattern: str) -> Iterator[tuple[str, ast.Node, Row]]:
+        """The tables whose names fit a pattern; what `let` declares is none of them."""
         names = [name for name in self.workspace.tables if fnmatchcase(name, pattern)]
+        if not names:
+            raise unresolved_table(pattern)
         for name in names:
             yield name, trees.name(name), self.workspace.open(name)
-        declared: Mapping[str, object] = scope.names
-        for name, meaning in declared.items():
-            if isinstance(meaning, Table) and fnmatchcase(name, pattern):
-                yield name, trees.name(meaning.name), meaning.row
 
 
 def _place(node: ast.Node) -> str:

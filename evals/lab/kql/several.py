@@ -31,7 +31,7 @@ Arm = tuple[str | None, ast.Node, Row]
 class Several(Summaries):
     """Puts tables together."""
 
-    def tables_like(self, pattern: str, scope: Scope) -> Iterator[tuple[str, ast.Node, Row]]:
+    def tables_like(self, pattern: str) -> Iterator[tuple[str, ast.Node, Row]]:
         """The tables whose names fit a pattern."""
         raise NotImplementedError
 
@@ -94,7 +94,7 @@ class Several(Summaries):
 
     def _arms(self, node: ast.Node, scope: Scope, fuzzy: bool) -> Iterator[Arm]:
         if isinstance(node, ast.Star):
-            yield from self.tables_like(node.pattern, scope)
+            yield from self.tables_like(node.pattern)
             return
         try:
             table, row = self.table(node, scope)
@@ -109,7 +109,9 @@ class Several(Summaries):
         """Put tables together; the flow goes on from all of them."""
         if flow.per:
             raise UnrunnableError("union in a subquery")
-        if len(arms) > _MANY and all(isinstance(table, ast.Name) for _, table, _ in arms):
+        if len(arms) > _MANY and all(
+            isinstance(table, ast.Name) and table.name in self.workspace.tables for _, table, _ in arms
+        ):
             self._combined(flow, arms, node)
             return
         tables = [self._arm(arm, place, arms, node) for place, arm in enumerate(arms)]
