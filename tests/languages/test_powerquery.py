@@ -161,6 +161,9 @@ def test_deep_nesting_is_refused_and_does_not_overflow() -> None:
         ("| let n=count()", [("error", "bad_operator")]),
         ("| let x=coalesce(registry.value, registry.oldValue)", [("error", "unknown_function")]),
         ("| group x=pct(95), y=sum()", [("error", "type_mismatch"), ("error", "type_mismatch")]),
+        ('tgt.process.name = "*.exe"', [("warning", "silent_zero")]),
+        ('tgt.process.name = "*"', [("warning", "silent_zero")]),
+        ('tgt.process.cmdline contains:anycase "SELECT * FROM" and tgt.process.cmdline matches "a.*"', []),
         ("event.category = process", [("error", "unknown_column")]),
         ("| group count() by endpoint.name | sort -count(), endpoint.name", []),
         (

@@ -69,7 +69,8 @@ def tested(node: Test, known: Column | None, text: str) -> Iterator[Diagnostic]:
         yield Diagnostic("bad_operator", _severity(known), message, node.start, node.end, "use = or in (...)")
         return
     for value in node.values:
-        yield from _typed(known, value)
+        if node.operator not in PATTERNS:
+            yield from _typed(known, value)
         if known.type == "enum" and known.values and node.operator in LISTS:
             yield from _listed(known, value, ignoring_case=node.operator in _ANYCASE)
     if known.type == "enum" and known.values and node.operator not in LISTS | PATTERNS:
@@ -95,6 +96,11 @@ def _typed(known: Column, value: Value) -> Iterator[Diagnostic]:
             yield at("bad_value", f"{text!r} is not a time", 'write "2026-01-31T00:00:00.000Z"')
         case "bool" if text.lower() not in ("true", "false"):
             yield at("type_mismatch", f"{known.name} is true or false", f"write {known.name} = true")
+        case "string" if value.kind is ValueKind.STRING and (text.startswith("*") or text.endswith("*")):
+            write = (
+                f"write {known.name} contains:anycase" if text.strip("*") else f"write {known.name} = * without quotes"
+            )
+            yield at("silent_zero", "there are no wildcards, so the star itself is searched", write, warn=True)
         case "string" | "enum" if value.kind is not ValueKind.STRING:
             yield at("type_mismatch", f"{known.name} is text", f'write "{text}"', warn=True)
 

@@ -114,7 +114,7 @@ def _judge(item: Comparison, known: Field | None) -> Iterator[Diagnostic]:
 def _plain(item: Comparison, value: Value, known: Field) -> bool:
     """Text compared with text, as in most conditions: nothing to find."""
     text = known.type == "string" and value.kind is ValueKind.STRING
-    return text and item.operator is not Operator.REGEXP and '"' not in value.text
+    return text and item.operator is not Operator.REGEXP and '"' not in value.text and "*" not in value.text
 
 
 def _current() -> list[str]:
@@ -142,6 +142,9 @@ def _value(item: Comparison, value: Value, known: Field) -> Iterator[Diagnostic]
             problem = _pattern_problem(value.text)
             if problem is not None:
                 yield Diagnostic("bad_value", *problem, value.start, value.end)
+        case "string" if value.text.startswith("*") or value.text.endswith("*"):
+            hint = f"write {known.name} ContainsCIS" if value.text.strip("*") else f"write {known.name} Is Not Empty"
+            yield at("silent_zero", "S1QL has no wildcards, so the star itself is searched", hint, warn=True)
         case "string" if item.operator in LIST_OPERATORS or item.operator in _EXACT:
             if '"' in value.text:
                 yield at("ambiguous", "the value holds quotes; check where it ends", warn=True)
