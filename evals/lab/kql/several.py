@@ -21,6 +21,8 @@ _KINDS = {
     "semi": "leftsemi",
 }
 _LEFT_ONLY, _RIGHT_ONLY = frozenset({"leftanti", "leftsemi"}), frozenset({"rightanti", "rightsemi"})
+_WHOLE = {"==": "in", "=~": "in~"}
+"""What says of a text that one of many columns holds it and nothing else."""
 _MANY = 8
 """Tables beyond which a union is one view."""
 _SEARCHED = frozenset({"string", "guid", UNKNOWN}) | DYNAMIC
@@ -177,22 +179,22 @@ class Several(Summaries):
     def _search(self, flow: Flow, node: ast.Search, scope: Scope) -> None:
         if node.tables:
             raise UnrunnableError("search in (tables) behind a pipe")
-        self._searched(flow, node, scope)
+        self.searched(flow, node.predicate, scope, node.case_sensitive)
 
     def _search_head(self, node: ast.Search, scope: Scope) -> Flow:
         tables = node.tables or (ast.Star(0, 0),)
         arms = [arm for table in tables for arm in self._arms(table, scope, fuzzy=False)]
         flow = Flow(arms[0][1], arms[0][2])
         self.together(flow, arms, ast.Union(0, 0, "outer", "$table", ()))
-        self._searched(flow, node, scope)
+        self.searched(flow, node.predicate, scope, node.case_sensitive)
         return flow
 
-    def _searched(self, flow: Flow, node: ast.Search, scope: Scope) -> None:
+    def searched(self, flow: Flow, predicate: ast.Node, scope: Scope, exact: bool = False) -> None:
         """Keep the rows that a search means: text without a column is looked for in all of them."""
         everything, row = self.fresh("all"), flow.row
         texts = [as_text(trees.name(name), kind) for name, kind in row.columns.items() if kind in _SEARCHED]
         joined_texts = lab("lines", *(texts or [trees.text("")]))
-        predicate = _spread(node.predicate, everything, node.case_sensitive, row)
+        predicate = _spread(predicate, everything, exact, row)
         self.extended(flow, {everything: joined_texts}, "string")
         flow.add(trees.where(self.condition(predicate, flow.row, scope)))
         self.select(flow, [name for name in flow.row.columns if name != everything])
@@ -212,7 +214,7 @@ class Several(Summaries):
     def _found(self, node: ast.Find, flow: Flow, scope: Scope) -> tuple[ast.Node, Row]:
         open_row = replace(flow.row, open=True)
         flow.row = open_row
-        self._searched(flow, ast.Search(0, 0, (), node.predicate), scope)
+        self.searched(flow, node.predicate, scope)
         items = []
         columns = {}
         for item in node.columns:
@@ -272,8 +274,11 @@ def _spread(node: ast.Node, everything: str, exact: bool, row: Row) -> ast.Node:
         case ast.Binary(op=op, left=ast.Star(), right=right):
             if op == "has" and isinstance(right, ast.Literal) and isinstance(right.value, str):
                 return _term(trees.name(everything), right.value, exact)
+            if op in _WHOLE and isinstance(right, ast.Literal) and right.type == "string":
+                texts = trees.columns(name for name, kind in row.columns.items() if kind == "string")
+                return ast.InList(0, 0, _WHOLE[op], right, texts)
             if op in ("==", "=~", "!=", "!~"):
-                raise UnrunnableError(f"search * {op}")
+                raise UnrunnableError(f"* {op}")
             return trees.binary(trees.name(everything), op, right)
         case ast.InList(op=op, left=ast.Star(), items=items):
             return ast.InList(0, 0, op, trees.name(everything), items)

@@ -59,6 +59,11 @@ class Shaping(Expressions):
 
     def _where(self, flow: Flow, node: ast.Where, scope: Scope) -> None:
         """Keep rows; a function over neighbouring rows is computed before the filter, as a column."""
+        if any(
+            isinstance(part, ast.Binary | ast.InList) and isinstance(part.left, ast.Star) for part in ast.walk(node)
+        ):
+            self.searched(flow, node.predicate, scope)
+            return
         before, windows = list(flow.row.columns), dict[str, ast.Node]()
         predicate = self._lifted_windows(self.condition(node.predicate, flow.row, scope), windows)
         if windows:
@@ -66,6 +71,10 @@ class Shaping(Expressions):
         flow.add(trees.where(predicate))
         if windows:
             self.select(flow, before)
+
+    def searched(self, flow: Flow, predicate: ast.Node, scope: Scope, exact: bool = False) -> None:
+        """Keep the rows that a search means: `*` stands for any column."""
+        raise NotImplementedError
 
     def _lifted_windows(self, node: ast.Node, windows: dict[str, ast.Node]) -> ast.Node:
         if isinstance(node, ast.Call) and sql_functions.is_window(node.name):
