@@ -18,6 +18,7 @@ from ...tools.languages.kql import ast, check, parser, schema
 from ...tools.languages.syntax import QuerySyntaxError
 from .kql.faults import SemanticFaultError, SyntaxFaultError, UnrunnableError
 from .kql.rewriter import Rewriter
+from .kql.spelling import Spelling
 from .kql.translation import Statement
 from .kql.workspace import DUCKDB, Workspace, kusto_type
 from .sql import naive, quoted
@@ -43,11 +44,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A query without stages: its SQL, the tables that it reads, and the columns that have a marked spelling."""
+    """A query without stages: its SQL, the tables that it reads, and how their columns are spelt for DuckDB."""
 
     statement: Statement
     tables: tuple[str, ...]
-    workspace: Workspace
+    spelling: Spelling
 
 
 class Engine:
@@ -94,10 +95,10 @@ class Engine:
             with self._lock:
                 plan = self._plans.get(text)
             if plan is not None:
-                return Answer(*workspace.answer_again(plan.workspace, plan.statement, plan.tables))
+                return Answer(*workspace.answer_again(plan.statement, plan.tables, plan.spelling))
             statement, answer = _answered(text, workspace)
             if not workspace.staged:
-                self._remember(text, _Plan(statement, tuple(workspace.opened), workspace))
+                self._remember(text, _Plan(statement, tuple(workspace.opened), workspace.spelling))
             return answer
         finally:
             cursor.close()

@@ -23,7 +23,8 @@ class Operators(Stages):
         """Write an operator behind a pipeline."""
         write = self._writers.get(type(operator))
         if write is None:
-            raise UnrunnableError(_WORDS.get(type(operator), type(operator).__name__.lower()))
+            facet = isinstance(operator, ast.Fork) and operator.by
+            raise UnrunnableError("facet" if facet else _WORDS.get(type(operator), type(operator).__name__.lower()))
         write(self, flow, operator, scope)
 
     def head(self, operator: ast.Operator, scope: Scope) -> Flow:

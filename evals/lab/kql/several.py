@@ -83,8 +83,7 @@ class Several(Summaries):
 
     def _union(self, flow: Flow, node: ast.Union, scope: Scope) -> None:
         arms = [arm for table in node.tables for arm in self._arms(table, scope, node.fuzzy)]
-        first = None if flow.operators or not isinstance(flow.source, ast.Name) else flow.source.name
-        self.together(flow, [(first, flow.node, flow.row), *arms], node)
+        self.together(flow, [(self._label(flow.node), flow.node, flow.row), *arms], node)
 
     def _union_head(self, node: ast.Union, scope: Scope) -> Flow:
         arms = [arm for table in node.tables for arm in self._arms(table, scope, node.fuzzy)]
@@ -104,8 +103,11 @@ class Several(Summaries):
             if fuzzy:
                 return
             raise
-        label = table.name if isinstance(table, ast.Name) and table.name in self.workspace.tables else None
-        yield label, table, row
+        yield self._label(table), table, row
+
+    def _label(self, table: ast.Node) -> str | None:
+        """The name that a bare table of the database goes by."""
+        return table.name if isinstance(table, ast.Name) and table.name in self.workspace.tables else None
 
     def together(self, flow: Flow, arms: Sequence[Arm], node: ast.Union) -> None:
         """Put tables together; the flow goes on from all of them."""

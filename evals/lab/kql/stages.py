@@ -142,7 +142,7 @@ class Stages(Nested):
             for k in keys
         ]
         shown = [self.workspace.column(group) for group in groups]
-        tail = f" GROUP BY {', '.join(shown)}" if shown else ""
+        tail = f" GROUP BY {', '.join(shown)} ORDER BY {', '.join(shown)}" if shown else ""
         if not cells and not shown:
             raise UnrunnableError("pivot() of no rows into no columns")
         self._go_on(
@@ -281,7 +281,8 @@ class Stages(Nested):
         moments = flow.row.columns[at] == "datetime"
         edge = "strftime(bins.b, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if moments else "bins.b"
         lists.append(f"to_json(list({edge} ORDER BY bins.b)) AS {self.workspace.column(axis)}")
-        grouped = f" GROUP BY {', '.join(f'g.{g}' for g in shown)}" if shown else " HAVING count(*) > 0"
+        keys = ", ".join(f"g.{g}" for g in shown)
+        grouped = f" GROUP BY {keys} ORDER BY {keys}" if shown else " HAVING count(*) > 0"
         count = self.workspace.look(f"SELECT count(*) FROM ({bins})")[0][0]
         if count > NO_LIMIT:
             raise UnrunnableError(f"make-series of {count} bins")

@@ -106,10 +106,10 @@ class Workspace:
         return self.stages > 0
 
     def answer_again(
-        self, planned: "Workspace", statement: Statement, tables: Sequence[str]
+        self, statement: Statement, tables: Sequence[str], spelling: Spelling
     ) -> tuple[tuple[tuple[str, str], ...], Sequence[tuple[Any, ...]]]:
         """The answer of a statement that was translated for another cursor."""
-        self.spelling = planned.spelling
+        self.spelling = spelling
         for table in tables:
             self.open(table)
         return self.answer(statement)
