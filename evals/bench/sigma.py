@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from ...knowledge.errors import TracehoundError
 from ...tools.sigma import rule_files
 from ..sigma.comparing import Outcome, compare
 from ..sigma.explaining import explanation
@@ -25,7 +27,14 @@ WANTED = 0.95
 def main() -> int:
     """Measure and print; the exit code is 1 where fewer than the wanted share of the counted cases agree."""
     arguments = _arguments()
-    paths = rule_files([arguments.rules])[:: arguments.every]
+    if find_spec("sigma.backends.kusto") is None:
+        print("error: pySigma's backends are not installed; `pip install --group dev` brings them", file=sys.stderr)
+        return 2
+    try:
+        paths = rule_files([arguments.rules])[:: arguments.every]
+    except TracehoundError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return exc.exit_code
     outcomes = measure(paths, arguments.processes)
     report = summary(outcomes, len(paths))
     if arguments.output:
@@ -123,7 +132,7 @@ def _group(why: str) -> str:
 def shown(report: Mapping[str, Any]) -> str:
     """The report for a person."""
     head = ("", "converted", "importable", "counted", "same", "different", "share", "as written")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for name, found in [*report["languages"].items(), ("all", report["whole"])]:
         fixed, plain = found["corrected"], found["as_written"]
         rows.append(

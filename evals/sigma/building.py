@@ -7,12 +7,15 @@ thrown away. Nothing here knows a converter or a query language.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from ipaddress import ip_network
-from re import _constants as sre  # the one description of Python's own patterns
-from re import _parser as patterns
 from typing import Any
 
 from .reading import MANY, ONE, All, Never, Node, SigmaRule, Some, Test, holds
+
+# Python describes its own patterns in these two modules alone.
+sre: Any = import_module("re._constants")
+patterns: Any = import_module("re._parser")
 
 MOST = 48
 """Events of each kind for one rule: rules list up to several hundred values."""
@@ -129,7 +132,7 @@ def _event(path: Sequence[Literal], defaults: Mapping[str, Any], draw: int) -> F
         (wanted if want else unwanted).setdefault(test.field, []).append(test)
     event: Fields = dict(defaults)
     for name, tests in wanted.items():
-        value = _satisfying(name, tests, str(defaults.get(name) or ""), draw)
+        value = _satisfying(name, tests, unwanted.get(name, []), str(defaults.get(name) or ""), draw)
         if value is None:
             event.pop(name, None)
         else:
@@ -142,8 +145,11 @@ def _event(path: Sequence[Literal], defaults: Mapping[str, Any], draw: int) -> F
     return event
 
 
-def _satisfying(name: str, tests: Sequence[Test], usual: str, draw: int) -> str | None:
-    """A value that meets every test, as far as text can be put together; None for a field that must not be there."""
+def _satisfying(name: str, tests: Sequence[Test], others: Sequence[Test], usual: str, draw: int) -> str | None:
+    """A value that meets every test and nearly one of the others, as far as text can be put together.
+
+    None stands for a field that must not be there.
+    """
     if any(test.kind == "absent" for test in tests):
         return None
     for test in tests:
@@ -159,7 +165,17 @@ def _satisfying(name: str, tests: Sequence[Test], usual: str, draw: int) -> str 
                 pass
     texts = [test.value for test in tests if test.kind == "text"]
     texts += [_sample(test.value, draw) for test in tests if test.kind == "pattern"]
+    if others and draw < _DRAWS - 2:
+        texts += _nearly(others[-1 if draw % 2 == 0 else 0])
     return _put_together([_concrete(text, draw) for text in texts], [test.value for test in tests], name, usual, draw)
+
+
+def _nearly(test: Test) -> list[str]:
+    """A piece of text that nearly meets a test, to stand beside others; none where it would have to be the whole."""
+    text = test.value.strip(MANY)
+    if test.kind != "text" or not test.value.startswith(MANY) or len(text) < 2:
+        return []
+    return [MANY + text[:-1] + MANY] if test.value.endswith(MANY) else [MANY + text + "x"]
 
 
 def _number(bound: str) -> str:

@@ -78,9 +78,9 @@ def _queries(backend: Any, path: Path) -> list[str]:
 
 def _kusto(pipeline: str) -> Callable[[], Any]:
     def make() -> Any:
-        from sigma.backends.kusto import KustoBackend
-        from sigma.pipelines.azuremonitor import azure_monitor_pipeline
-        from sigma.pipelines.microsoftxdr import microsoft_xdr_pipeline
+        from sigma.backends.kusto.kusto import KustoBackend
+        from sigma.pipelines.azuremonitor.azuremonitor import azure_monitor_pipeline
+        from sigma.pipelines.microsoftxdr.microsoftxdr import microsoft_xdr_pipeline
 
         return KustoBackend(microsoft_xdr_pipeline() if pipeline == "xdr" else azure_monitor_pipeline())
 
@@ -88,22 +88,22 @@ def _kusto(pipeline: str) -> Callable[[], Any]:
 
 
 def _logscale() -> Any:
-    from sigma.backends.crowdstrike import LogScaleBackend
-    from sigma.pipelines.crowdstrike import crowdstrike_falcon_pipeline
+    from sigma.backends.crowdstrike.logscale import LogScaleBackend
+    from sigma.pipelines.crowdstrike.crowdstrike import crowdstrike_falcon_pipeline
 
     return LogScaleBackend(crowdstrike_falcon_pipeline())
 
 
 def _deep_visibility() -> Any:
-    from sigma.backends.sentinelone import SentinelOneBackend
+    from sigma.backends.sentinelone.sentinelone import SentinelOneBackend
 
     return SentinelOneBackend()
 
 
 def _deep_visibility_repaired() -> Any:
-    from sigma.backends.sentinelone import SentinelOneBackend
+    from sigma.backends.sentinelone.sentinelone import SentinelOneBackend
 
-    class Repaired(SentinelOneBackend):  # type: ignore[misc]
+    class Repaired(SentinelOneBackend):
         or_in_operator = "In AnyCase"
         field_null_expression = "{field} IS EMPTY"
 
@@ -111,18 +111,18 @@ def _deep_visibility_repaired() -> Any:
 
 
 def _powerquery() -> Any:
-    from sigma.backends.sentinelone_pq import SentinelOnePQBackend
+    from sigma.backends.sentinelone_pq.sentinelone_pq import SentinelOnePQBackend
 
     return SentinelOnePQBackend()
 
 
 def _powerquery_repaired() -> Any:
-    from sigma.backends.sentinelone_pq import SentinelOnePQBackend
+    from sigma.backends.sentinelone_pq.sentinelone_pq import SentinelOnePQBackend
     from sigma.types import SpecialChars
 
     many = SpecialChars.WILDCARD_MULTI
 
-    class Repaired(SentinelOnePQBackend):  # type: ignore[misc]
+    class Repaired(SentinelOnePQBackend):
         def convert_condition_field_eq_val_str(self, cond: Any, state: Any) -> Any:
             value = cond.value
             begins, ends = value.startswith(many), value.endswith(many)
@@ -137,11 +137,12 @@ def _powerquery_repaired() -> Any:
 
 
 def _splunk() -> Any:
-    from sigma.backends.splunk import SplunkBackend
-    from sigma.pipelines.splunk import splunk_windows_pipeline
-    from sigma.pipelines.sysmon import sysmon_pipeline
+    from sigma.backends.splunk.splunk import SplunkBackend
+    from sigma.pipelines.splunk import splunk
+    from sigma.pipelines.sysmon.sysmon import sysmon_pipeline
 
-    return SplunkBackend(sysmon_pipeline() + splunk_windows_pipeline())
+    windows: Any = splunk.splunk_windows_pipeline  # it has no annotations
+    return SplunkBackend(sysmon_pipeline() + windows())
 
 
 PAIRS: tuple[Pair, ...] = (

@@ -124,10 +124,12 @@ def read_rule(name: str, document: Mapping[str, Any]) -> SigmaRule:
     conditions = written if isinstance(written, list) else [written]
     parsed = [_Condition(str(text), searches).read() for text in conditions]
     return SigmaRule(
-        name,
-        str(document.get("title", "")),
-        *(str(source.get(key) or "") for key in ("product", "category", "service")),
-        parsed[0] if len(parsed) == 1 else Some(tuple(parsed)),
+        name=name,
+        title=str(document.get("title", "")),
+        product=str(source.get("product") or ""),
+        category=str(source.get("category") or ""),
+        service=str(source.get("service") or ""),
+        condition=parsed[0] if len(parsed) == 1 else Some(tuple(parsed)),
     )
 
 

@@ -52,7 +52,7 @@ SOURCES: Mapping[tuple[str, str, str], tuple[str, int, Mapping[str, Any]]] = {
     ("windows", "network_connection", ""): (
         _SYSMON, 3,
         {**_WHO, "Initiated": "true", "Protocol": "tcp", "SourceIp": "10.77.0.7", "SourcePort": "50777",
-         "DestinationIp": "10.77.0.9", "DestinationPort": "7777", "DestinationHostname": "lab7.example"},
+         "DestinationIp": "203.0.113.77", "DestinationPort": "7777", "DestinationHostname": "lab7.example"},
     ),
     ("windows", "dns_query", ""): (_SYSMON, 22, {**_WHO, "QueryName": "lab7.example", "QueryResults": "10.77.0.9"}),
     ("windows", "process_access", ""): (
@@ -95,13 +95,15 @@ def write(path: Path, rules: Sequence[tuple[SigmaRule, Made]]) -> list[Placed]:
     rows: list[tuple[str, Mapping[str, Any]]] = []
     now = START
     for rule, made in rules:
-        start, kinds = now, ([], [])  # type: tuple[datetime, tuple[list[datetime], list[datetime]]]
-        for events, moments in zip((made.matches, made.misses), kinds, strict=True):
-            for event in events:
-                rows += _as_written(_rows(rule, event, now))
-                moments.append(now)
-                now += APART
-        placed.append(Placed(start, now, *(frozenset(moments) for moments in kinds)))
+        start = now
+        moments: list[frozenset[datetime]] = []
+        for events in (made.matches, made.misses):
+            times = [now + number * APART for number in range(len(events))]
+            for event, when in zip(events, times, strict=True):
+                rows += _as_written(_rows(rule, event, when))
+            moments.append(frozenset(times))
+            now += len(events) * APART
+        placed.append(Placed(start, now, *moments))
         now += timedelta(minutes=1)
     TelemetryStore.create(path, rows, {"clock": now.isoformat(), "seed": None, "names": {}, "alerts": {}})
     return placed

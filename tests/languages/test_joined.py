@@ -10,6 +10,7 @@ from tracehound.tools.languages.joined import parted
 from tracehound.tools.languages.query import Language, Platform, Query
 from tracehound.tools.languages.search import Condition, Not, Operator, Search, Window, matches
 from tracehound.tools.languages.translate import translate
+from tracehound.tools.languages.vocabulary import EventClass
 
 WINDOW = Window(start=datetime(2026, 11, 23, 9, tzinfo=UTC), end=datetime(2026, 11, 24, 9, tzinfo=UTC))
 KEYS = st.lists(st.sampled_from(["a", "b", "ab"]), min_size=1, max_size=3).map("\\".join)
@@ -37,7 +38,7 @@ def test_a_registry_value_is_asked_for_where_the_platform_keeps_two_fields_and_w
     negated: bool,
 ) -> None:
     condition = Condition(field="reg.target", op=Operator.ENDSWITH, values=(r"\CurrentVersion\Run\Updater",))
-    search = Search(event_class="registry_activity", where=Not(of=condition) if negated else condition, window=WINDOW)
+    search = Search(event_class=EventClass.REGISTRY, where=Not(of=condition) if negated else condition, window=WINDOW)
     texts = {
         item.platform: item.text
         for item in translate(search, [Platform.FALCON, Platform.DEFENDER, Platform.SENTINELONE])
@@ -54,7 +55,7 @@ def test_a_registry_value_is_asked_for_where_the_platform_keeps_two_fields_and_w
 
 def test_a_platform_without_the_parts_says_what_it_lacks() -> None:
     condition = Condition(field="reg.target", op=Operator.CONTAINS, values=("Run",))
-    search = Search(event_class="registry_activity", where=condition, window=WINDOW)
+    search = Search(event_class=EventClass.REGISTRY, where=condition, window=WINDOW)
     (answer,) = translate(search, [Platform.SENTINEL], languages=[Language.KQL])
     assert not isinstance(answer, Query)
     assert "registry_activity" in answer.reason
