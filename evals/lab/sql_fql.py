@@ -103,7 +103,12 @@ class _Translation:
         self._refuse_what_the_endpoint_refuses(term)
         if name not in self._columns:
             return _NOTHING
-        if self._collection == "vulnerabilities" and name in _LISTED and not term.is_list:
+        if (
+            self._collection == "vulnerabilities"
+            and name in _LISTED
+            and term.operator is Operator.EQ
+            and not term.is_list
+        ):
             return _NOTHING
         column, kind = quoted(name), self._kind(name)
         if term.operator in (Operator.NE, Operator.NOT_MATCH):

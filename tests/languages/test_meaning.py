@@ -190,12 +190,10 @@ short = st.text(st.sampled_from("aB.\\@- "), min_size=1, max_size=3)
 
 
 def as_read(attribute: Attribute, text: str) -> str:
-    """What an event says of a vendor's value: the last part of a path, a host or an account without its domain."""
+    """What an event says of a vendor's value: the last part of a path, an account without its domain."""
     if attribute.transform == "basename":
         return re.split(r"[\\/]", text)[-1]
     match attribute.kind:
-        case "host":
-            return text.partition(".")[0]
         case "user" if "\\" in text:
             return text.rpartition("\\")[2]
         case "user" if re.fullmatch(r"[^@ ]+@[^@ ]+", text):

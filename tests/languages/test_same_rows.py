@@ -528,16 +528,23 @@ def speaks_of_all(query: Query, search: Search) -> bool:
     return all(view.carries(part.field) for part in conditions(search.where))
 
 
-def test_every_language_returns_the_events_that_the_search_means(world: World) -> None:
+def qualified(event: Event) -> Event:
+    return event | {"device.hostname": f"{event['device.hostname']}.{FOREST}"}
+
+
+def test_every_language_returns_the_events_that_the_search_means(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
     engines = Engines(world.telemetry)
     exact: Counter[Language] = Counter()
     wider: Counter[Language] = Counter()
     wrong: list[str] = []
     for scene, search in world.searches:
-        meant = {
-            time
-            for time, event in world.events.items()
-            if world.classes[time] is scene.event_class and matches(search.where, event)
+        own = {time: event for time, event in world.events.items() if world.classes[time] is scene.event_class}
+        meant = {time for time, event in own.items() if matches(search.where, event)}
+        # Unanchored patterns may run on into the domain that some platforms write behind a host.
+        open_to_doubt = {
+            time for time, event in own.items() if matches(search.where, qualified(event)) is not (time in meant)
         }
         parts: dict[tuple[Platform, Language], list[Query]] = {}
         for query in queries(search):
@@ -551,7 +558,7 @@ def test_every_language_returns_the_events_that_the_search_means(world: World) -
             visible = set().union(*(world.seen_by.get(table, set()) for table in tables))
             came = set().union(*(engines.found(query) for query in asked_queries))
             narrowed = any(query.cannot_express for query in asked_queries)
-            lost, extra = meant & visible - came, came - meant
+            lost, extra = (meant & visible) - came - open_to_doubt, came - meant - open_to_doubt
             (wider if narrowed else exact)[language] += 1
             if lost or (extra and not narrowed):
                 wrong.append(
@@ -559,5 +566,7 @@ def test_every_language_returns_the_events_that_the_search_means(world: World) -
                     f"  lost {[world.events[time] for time in list(lost)[:2]]}\n"
                     f"  extra {[world.events.get(time) for time in list(extra)[:2]]}"
                 )
+    record_property("exact", dict(exact))
+    record_property("wider", dict(wider))
     assert not wrong, f"{len(wrong)} of {exact.total() + wider.total()}\n" + "\n".join(wrong[:12])
     assert set(exact) | set(wider) == {language for language in Language if language is not Language.REST}

@@ -18,7 +18,8 @@ from .views import Attribute, View, narrow
 N = TypeVar("N")
 
 
-_PARTS = frozenset({Operator.CONTAINS, Operator.STARTSWITH, Operator.ENDSWITH})
+_PARTS_OF_HOSTS = (Operator.ENDSWITH, Operator.MATCHES)
+_PARTS_OF_USERS = (Operator.CONTAINS, Operator.STARTSWITH, Operator.ENDSWITH, Operator.MATCHES)
 _SIGNS = {
     ("host", Operator.ENDSWITH): "{}.",
     ("user", Operator.STARTSWITH): "\\{}",
@@ -222,6 +223,8 @@ class _Work(Generic[N]):
             part = self.builder.condition(condition.model_copy(update={"values": patterns}), attribute)
             surely = all(keeps_to_name(value, kind) for value in values)
             return part if surely else replace(part, exact=False, why=part.why or _DOMAIN)
+        if kind == "host" and all("." in value for value in values):
+            return self.builder.condition(condition, attribute)  # no bare name holds a dot
         if not widen:
             # What holds a sign of the domain could be found in the domain.
             if any(set(value) & set("." if kind == "host" else "\\@") for value in values):
@@ -232,8 +235,7 @@ class _Work(Generic[N]):
         part = self.builder.condition(condition, attribute)
         sign = _SIGNS.get((kind, condition.op))
         if sign is None or isinstance(part.node, bool):
-            whole = kind == "host" and condition.op is Operator.STARTSWITH and not any("." in value for value in values)
-            return part if whole or not part.exact else replace(part, exact=False, why=_DOMAIN)
+            return replace(part, exact=False, why=part.why or _DOMAIN)
         inside = {"op": Operator.CONTAINS, "values": tuple(sign.format(value) for value in values)}
         further = self.builder.condition(condition.model_copy(update=inside), attribute)
         return Part(self._any([part.node, further.node], widen=True), False, part.why or _DOMAIN)
@@ -284,8 +286,9 @@ class _Work(Generic[N]):
 
 
 def _may_hold_domain(condition: Condition, attribute: Attribute) -> bool:
-    parts = condition.op in _PARTS or condition.op is Operator.MATCHES
-    return attribute.kind in ("host", "user") and parts and attribute.filterable and not attribute.values
+    """Whether a part of a name is asked for that reads otherwise where the name stands with its domain."""
+    parts = {"host": _PARTS_OF_HOSTS, "user": _PARTS_OF_USERS}.get(attribute.kind, ())
+    return condition.op in parts and attribute.filterable and not attribute.values
 
 
 def _typed(text: str, condition: Condition) -> str | float:

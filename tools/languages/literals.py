@@ -162,19 +162,15 @@ def part_of_name(op: Operator, values: Sequence[str], kind: str) -> str:
     r"""The pattern of a name that holds a part, where the name may stand as `name.domain`, `DOMAIN\name`, `name@domain`.
 
     Args:
-        op: contains, startswith or endswith.
+        op: For a user contains, startswith or endswith; for a host endswith, since it begins with the name.
         values: Any of them may match.
         kind: `host` or `user`.
     """
     each = [escaped(value) for value in values]
     middle = each[0] if len(each) == 1 else f"({'|'.join(each)})"
     match kind, op:
-        case "host", Operator.STARTSWITH:
-            return f"^{middle}"
-        case "host", Operator.ENDSWITH:
-            return rf"^[^.]*{middle}(\.|$)"
         case "host", _:
-            return f"^[^.]*{middle}"
+            return rf"{middle}$|^[^.]*{middle}\."
         case _, Operator.STARTSWITH:
             return rf"(^|\\){middle}[^\\]*$"
         case _, Operator.ENDSWITH:

@@ -3,7 +3,8 @@ r"""The typed question that stands between an analyst's words and the vendors' l
 A `Search` asks for events of one class whose attributes meet a condition within a UTC window. Attributes are
 OCSF-style dotted names (`ATTRIBUTES` lists them for each class). All string comparisons ignore case: that is what an
 analyst means, and each language compiler writes it in its own way. Equality on a host also matches the fully
-qualified name (`web-7` and `web-7.corp.example`), equality on a user also matches `DOMAIN\\user` and `user@domain`.
+qualified name (`web-7` and `web-7.corp.example`), and so does its end; equality on a user also matches `DOMAIN\\user`
+and `user@domain`.
 A drive letter also matches the path by volume that some sensors write (`\Device\HarddiskVolume3\Windows` for
 `C:\Windows`), since no event tells which letter a volume has.
 """
@@ -212,6 +213,10 @@ def _compare(field: str, op: Operator, actual: Any, value: Scalar) -> bool:
     match op:
         case Operator.EQ if field in HOST_ATTRIBUTES:
             return left == right or left.startswith(right + ".")
+        case Operator.ENDSWITH if field in HOST_ATTRIBUTES:
+            return left.endswith(right) or _short(left).endswith(right)
+        case Operator.MATCHES if field in HOST_ATTRIBUTES:
+            return any(re.search(str(value), name, re.IGNORECASE) for name in (str(actual), _short(str(actual))))
         case Operator.EQ if field in USER_ATTRIBUTES:
             return left == right or left.endswith("\\" + right) or left.startswith(right + "@")
         case Operator.EQ:
@@ -247,6 +252,10 @@ def _by_drive(path: str, wanted: str) -> str:
     # A text that begins with the end of a drive is not at the beginning of a path.
     letter = drive.group() if len(drive.group()) == 2 else f"?{drive.group()}"
     return letter + path[volume.end() :]
+
+
+def _short(host: str) -> str:
+    return host.partition(".")[0]
 
 
 def _ordered(op: Operator, actual: Any, value: Scalar) -> bool:
