@@ -19,7 +19,7 @@ patterns: Any = import_module("re._parser")
 
 MOST = 48
 """Events of each kind for one rule: rules list up to several hundred values."""
-_PATHS = 64
+_PATHS = 256
 _DRAWS = 6
 
 Literal = tuple[Test, bool]
@@ -90,7 +90,7 @@ def _paths(node: Node, want: bool) -> list[list[Literal]]:
 
 
 def _within(paths: list[list[Literal]]) -> list[list[Literal]]:
-    return list(_spread(paths, 4 * _PATHS))
+    return list(_spread(paths, _PATHS))
 
 
 def _near(node: Node) -> list[list[Literal]]:
@@ -167,7 +167,7 @@ def _satisfying(name: str, tests: Sequence[Test], others: Sequence[Test], usual:
     texts += [_sample(test.value, draw) for test in tests if test.kind == "pattern"]
     if others and draw < _DRAWS - 2:
         texts += _nearly(others[-1 if draw % 2 == 0 else 0])
-    return _put_together([_concrete(text, draw) for text in texts], [test.value for test in tests], name, usual, draw)
+    return _put_together([_concrete(text, draw) for text in texts], name, usual, draw)
 
 
 def _nearly(test: Test) -> list[str]:
@@ -195,7 +195,8 @@ def _concrete(text: str, draw: int) -> str:
     return head + inner.replace(MANY, filler).replace(ONE, "k") + tail
 
 
-def _put_together(texts: Sequence[str], _: Sequence[str], name: str, usual: str, draw: int) -> str:
+def _put_together(texts: Sequence[str], name: str, usual: str, draw: int) -> str:
+    """One text that begins, ends and holds what it should; the draws differ in order and in what stands between."""
     whole = [text for text in texts if MANY not in text]
     if whole:
         return max(whole, key=len)
@@ -269,9 +270,9 @@ def _missing(name: str, tests: Sequence[Test], usual: Any, draw: int) -> str | N
         return "false" if text == "true" else "true"
     if begins and ends:
         shorter = text[:-1] if draw % 2 == 0 else text[1:]
-        return _put_together([MANY + shorter + MANY], [], name, str(usual or ""), 0) if len(text) > 1 else None
+        return _put_together([MANY + shorter + MANY], name, str(usual or ""), 0) if len(text) > 1 else None
     if begins:
-        return _put_together([MANY + text + ("x" if draw % 2 == 0 else ".lab")], [], name, str(usual or ""), 0)
+        return _put_together([MANY + text + ("x" if draw % 2 == 0 else ".lab")], name, str(usual or ""), 0)
     if ends:
         return ("x" if draw % 2 == 0 else "lab\\") + text + "lab"
     return text + "x" if not text.isdigit() else str(int(text) + 1)

@@ -1,5 +1,6 @@
 """`tracehound hunts import`: a line for each rule, hunts in the SOC's own folder, and the exit code."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,3 +66,9 @@ def test_what_is_no_rule_is_a_failure_that_names_file_and_line(run: Run, rules: 
     assert f"{rules / 'good.yml'}:8: not a Sigma rule: not YAML" in broken.out
     assert run("hunts", "import", str(rules / "other.yml")).code == 1
     assert run("hunts", "import", str(tmp_path / "nowhere.yml")).code == 2
+
+
+def test_a_hunt_shows_the_languages_of_its_searches(run: Run) -> None:
+    shown = json.loads(run("hunts", "show", "lateral-movement.remote-service", "--json").out)
+    assert set(shown["languages"]) == {search["id"] for search in shown["searches"]}
+    assert "# psexec-client: valid in " in run("hunts", "show", "lateral-movement.remote-service").out

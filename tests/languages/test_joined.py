@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracehound.tools.evidence.normalise import standard
 from tracehound.tools.languages.joined import parted
 from tracehound.tools.languages.query import Language, Platform, Query
 from tracehound.tools.languages.search import Condition, Not, Operator, Search, Window, matches
@@ -59,3 +60,19 @@ def test_a_platform_without_the_parts_says_what_it_lacks() -> None:
     (answer,) = translate(search, [Platform.SENTINEL], languages=[Language.KQL])
     assert not isinstance(answer, Query)
     assert "registry_activity" in answer.reason
+
+
+def test_rows_of_two_fields_are_read_with_the_whole() -> None:
+    condition = Condition(field="reg.target", op=Operator.ENDSWITH, values=("\\Run\\Updater",))
+    search = Search(event_class=EventClass.REGISTRY, where=condition, window=WINDOW)
+    (query,) = (item for item in translate(search, [Platform.FALCON]) if isinstance(item, Query))
+    row = {
+        "@timestamp": int(WINDOW.start.timestamp() * 1000),
+        "#event_simpleName": "AsepValueUpdate",
+        "ComputerName": "WS-7",
+        "RegObjectName": "\\REGISTRY\\MACHINE\\SOFTWARE\\Run",
+        "RegValueName": "Updater",
+    }
+    fields = standard().event(query, row, "E-0").fields
+    assert fields["reg.target"] == "\\REGISTRY\\MACHINE\\SOFTWARE\\Run\\Updater"
+    assert matches(condition, fields)

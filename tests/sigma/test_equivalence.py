@@ -25,7 +25,7 @@ LOGS = {
     "script": "{product: windows, category: ps_script}",
 }
 RULES: dict[str, tuple[str, str]] = {
-    "tool": ("process", "  a: {Image|endswith: '\\labtool.exe', CommandLine|contains: [--seven, --eight]}\n  condition: a\n"),
+    "tool": ("process", "  a: {Image|endswith: '\\labtool.exe', CommandLine|contains: [--one, --two]}\n  condition: a\n"),
     "parent": (
         "process",
         "  a: {ParentImage|endswith: ['\\word.exe', '\\sheet.exe']}\n  b: {CommandLine|contains|all: [alpha, beta]}\n"
