@@ -96,14 +96,13 @@ def _operator(node: ast.Operator) -> str:
             return f"print {_list(items)}"
         case ast.GetSchema():
             return "getschema"
-        case ast.Render(chart=chart):
-            return f"render {chart}"
+        case ast.Render(chart=chart, properties=properties):
+            return f"render {chart}{_properties(properties)}"
         case ast.MakeSeries():
             return _make_series(node)
         case ast.ParseKv(source=source, columns=columns, properties=properties):
-            options = ", ".join(f"{name}={_expression(value)}" for name, value in properties)
             schema = ", ".join(_column(column) for column in columns)
-            return f"parse-kv {_expression(source)} as ({schema})" + (f" with ({options})" if options else "")
+            return f"parse-kv {_expression(source)} as ({schema}){_properties(properties)}"
         case ast.TopNested(parts=parts):
             return ", ".join(_top_nested(part) for part in parts)
         case ast.TopHitters(count=count, of=of, by=by):
@@ -124,6 +123,13 @@ def _operator(node: ast.Operator) -> str:
             return "consume"
         case _:
             raise NotSupportedError(f"writing the KQL operator {type(node).__name__}")
+
+
+def _properties(properties: tuple[tuple[str, ast.Node], ...]) -> str:
+    """`with (name=value)`; several values under one name are columns, which stand behind the first."""
+    if not properties:
+        return ""
+    return f" with ({', '.join(f'{name}={_expression(value)}' for name, value in properties)})"
 
 
 def _in_tables(tables: tuple[ast.Node, ...]) -> str:
@@ -244,6 +250,9 @@ def _atom(node: ast.Node) -> str:
             return f"({to_text(node)})"
         case ast.DataTable(columns=columns, values=values):
             return f"datatable({', '.join(_column(column) for column in columns)})[{_list(values)}]"
+        case ast.ExternalData(columns=columns, locations=locations, properties=properties):
+            schema = ", ".join(_column(column) for column in columns)
+            return f"externaldata({schema})[{_list(locations)}]{_properties(properties)}"
         case _:
             raise NotSupportedError(f"writing the KQL construct {type(node).__name__}")
 
