@@ -19,6 +19,9 @@ SCHEMA = {
 }
 
 
+STATS = ("min", "min_idx", "max", "max_idx", "avg", "stdev", "variance")
+
+
 def findings(text: str) -> list[Diagnostic]:
     return [item for item in kql.check(text, schema=SCHEMA).diagnostics if item.severity == "error"]
 
@@ -54,6 +57,37 @@ def columns(text: str) -> list[str]:
         ("U | parse Name with a ':' b:long | distinct a, b", ["a", "b"]),
         ("U | mv-expand with_itemindex=i x = todynamic(Other)", ["Timestamp", "Name", "Other", "x", "i"]),
         ("T | count", ["Count"]),
+        (
+            "T | project strlen(Name), tolower(Name), tostring(Port), 1 + 1",
+            ["strlen_Name", "Column1", "Port", "Column2"],
+        ),
+        ("T | project Extra['a b'], Extra[0].c, tostring(Extra.d)", ["Extra_a b", "Extra_0_c", "Extra_d"]),
+        (
+            "T | summarize percentiles(Size, 5, 99.9), any(Name), max(Port)",
+            ["percentile_Size_5", "percentile_Size_99_9", "any_Name", "max_Port"],
+        ),
+        ("T | summarize count(), count() by tostring(Extra.a)", ["Extra_a", "count_", "count_1"]),
+        (
+            "T | summarize arg_max(Timestamp, Name), arg_min(Timestamp, Port + 1)",
+            ["Timestamp", "Name", "Timestamp1", "min_Timestamp_arg1"],
+        ),
+        (
+            "U | union (U2 | extend Timestamp = 'x')",
+            ["Timestamp_datetime", "Timestamp_string", "Name", "Other", "Third"],
+        ),
+        (
+            "U | mv-apply x = split(Other, ',') on (summarize n = count() by tostring(x))",
+            ["Timestamp", "Name", "Other", "x", "n"],
+        ),
+        ("find in (U, U2) where Other == 'x'", ["source_", "Other", "pack_"]),
+        ("search in (U) 'x'", ["$table", "Timestamp", "Name", "Other"]),
+        ("U2 | scan declare (n:long = 0) with (step s: true => n = s.n + 1;)", ["Other", "Third", "n", "match_id"]),
+        ("U2 | project series_stats(range(1, 5)), Other", [*(f"series_stats__{name}" for name in STATS), "Other"]),
+        (
+            "U2 | top-nested 2 of Other by n = count(), top-nested 1 of Third by max(Third)",
+            ["Other", "n", "Third", "aggregated_Third"],
+        ),
+        ("U2 | evaluate narrow()", ["Row", "Column", "Value"]),
         ("T | make-series n = count() on Timestamp from ago(1d) to now() step 1h by Name", ["Name", "n", "Timestamp"]),
         ("let f = (t:(*)) { t | extend z = 1 }; U2 | invoke f()", ["Other", "Third", "z"]),
         ("let f = (n:long) { T | where Size > n | project Name }; f(5)", ["Name"]),
@@ -101,6 +135,52 @@ def test_what_does_not_exist_or_fit(text: str, code: str, place: str, hint: str 
     assert (first.code, text[first.start : first.end]) == (code, place)
     if hint is not None:
         assert first.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ("T | project Name, Name", "bad_value", "Name"),
+        ("T | summarize Name = count() by Name", "bad_value", "Name = count()"),
+        ("T | summarize max(Extra)", "type_mismatch", "Extra"),
+        ("T | summarize Size by Name", "unknown_column", "Size"),
+        ("T | summarize sum(count())", "unknown_function", "count()"),
+        ("T | extend x = bin(Extra.t, 1h)", "type_mismatch", "Extra.t"),
+        ("T | extend x = bin(Timestamp, 1)", "type_mismatch", "1"),
+        ("T | extend x = iff(Extra.a, 1, 2)", "type_mismatch", "Extra.a"),
+        ("T | extend x = coalesce(Name, Extra)", "type_mismatch", "coalesce(Name, Extra)"),
+        ("T | extend x = trim('a', split(Name, ',')[0])", "type_mismatch", "split(Name, ',')[0]"),
+        ("T | extend x = array_length(parse_path(Name))", "type_mismatch", "parse_path(Name)"),
+        ("T | extend x = split(Name, ',')['a']", "type_mismatch", "'a'"),
+        ("T | extend x = extract(Name, 1, Name)", "bad_value", "Name"),
+        ("T | extend x = format_datetime(Timestamp, Name)", "bad_value", "Name"),
+        ("T | extend x = pack_array(Name, *)", "bad_value", "*"),
+        ("T | extend (a, b) = Name", "bad_value", "(a, b) = Name"),
+        ("T | where Name between ('a' .. 'b')", "type_mismatch", "Name between ('a' .. 'b')"),
+        ("T | where Timestamp between (ago(1d) .. 5)", "type_mismatch", "5"),
+        ("T | where Port in~ (1)", "type_mismatch", "Port"),
+        ("T | where Extra", "type_mismatch", "Extra"),
+        ("T | distinct *", "type_mismatch", "*"),
+        ("T | make-series count() on Timestamp step 1", "type_mismatch", "1"),
+        ("T | join (U | extend Port = '1') on Port", "type_mismatch", "Port"),
+        ("T | join (T) on $left.Extra == $right.Name", "type_mismatch", "$left.Extra == $right.Name"),
+        ("T | parse Name with a b", "bad_value", "b"),
+        ("T | parse Name with * a", "bad_value", "a"),
+        ("T | evaluate bag_unpack(Extra.a)", "bad_value", "Extra.a"),
+        ("T | project-rename Port = Name", "bad_value", "Port = Name"),
+        ("T | project-away zz*", "unknown_column", "zz*"),
+        ("T | mv-expand a = Extra, a = Extra", "bad_value", "a = Extra"),
+        ("let f = (n:long) { n }; T | extend x = f", "bad_value", "f"),
+        ("let f = (t:(Nope:string)) { t }; f(T)", "type_mismatch", "T"),
+        ("let f = (t:(*)) { t | where Name == 'x' }; f(T)", "unknown_column", "Name"),
+        ("let f = (a:string) { f(a) }; print f('x')", "unknown_function", "f(a)"),
+        ("datatable(a:string, b:long)['x', 1, 'y']", "bad_value", "datatable(a:string, b:long)['x', 1, 'y']"),
+        ("let x = 1; let x = 2; T", "bad_value", "let x = 2"),
+    ],
+)
+def test_what_the_language_does_not_take(text: str, code: str, place: str) -> None:
+    first = findings(text)[0]
+    assert (first.code, text[first.start : first.end]) == (code, place)
 
 
 def test_one_mistake_is_reported_once() -> None:

@@ -1,18 +1,22 @@
 """Operators that aggregate: `summarize`, `make-series`, `top-nested` and their kin."""
 
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from . import ast
 from .binding_columns import ColumnBinder, Projection
 from .naming import implied_name, percentile_name
-from .rows import UNKNOWN, Row, array_of, fresh
+from .rows import UNKNOWN, Row, array_of, fresh, plain
 from .scalars import NOTHING, Several, Value
 from .signatures import parameter
 
 _STAR = frozenset({"any", "take_any", "arg_max", "arg_min", "argmax", "argmin"})
 _EXTREMES = frozenset({"arg_max", "arg_min", "argmax", "argmin"})
 _RANKS = {"percentiles": 1, "percentilesw": 2}
-_AXIS = parameter("summable")
+_AXIS = parameter("datetime|timespan|long|real")
+_STEPS = {
+    axis: parameter(step) for axis, step in (("datetime", "timespan"), ("timespan", "timespan"), ("long", "long"))
+}
 
 
 class SummaryBinder(ColumnBinder):
@@ -99,8 +103,6 @@ class SummaryBinder(ColumnBinder):
     # Series
 
     def _make_series(self, node: ast.MakeSeries, row: Row) -> Row:
-        for bound in node.bounds:
-            self._value(bound, row)
         projection = Projection()
         self._make(node.by, projection, row)
         self._groupable(node.by, row)
@@ -110,6 +112,7 @@ class SummaryBinder(ColumnBinder):
         kind = self._scalar(axis, row)
         if not _AXIS.rank(kind):
             self._report("type_mismatch", "the axis of make-series is a time or a number", axis)
+        self._bounds(node, kind, row)
         name = implied_name(node.axis)
         if name is None:
             projection.number(kind)
@@ -117,6 +120,19 @@ class SummaryBinder(ColumnBinder):
             projection.add(name, kind, given=True)
         columns = {name: kind if name in groups else array_of(kind) for name, kind in projection.columns.items()}
         return self._dropping(row, Row(columns), "make-series")
+
+    def _bounds(self, node: ast.MakeSeries, axis: str, row: Row) -> None:
+        """The bounds of a series; its step must fit its axis."""
+        for word, bound in zip_longest(node.words, node.bounds, fillvalue=""):
+            if not isinstance(bound, ast.Node):
+                continue
+            found = self._scalar(bound, row)
+            wanted = _STEPS.get(axis)
+            if word == "step" and wanted is not None and not wanted.rank(found):
+                hint = "such as 1h" if wanted.word == "timespan" else None
+                self._report(
+                    "type_mismatch", f"a step along {axis} is {wanted.word}, this is {plain(found)}", bound, hint
+                )
 
     # The most frequent
 

@@ -99,9 +99,10 @@ class TableBinder(SummaryBinder):
             self._report("unknown_column", message, key, hint)
             return []
         self.fields[name] = None
-        kinds = left.columns.get(name, UNKNOWN), right.columns.get(name, UNKNOWN)
-        if plain(kinds[0]) != plain(kinds[1]):
-            self._joinable(kinds, key)
+        one, other_kind = plain(left.columns.get(name, UNKNOWN)), plain(right.columns.get(name, UNKNOWN))
+        if one != other_kind and UNKNOWN not in (one, other_kind):
+            message = f"{name} is {one} on the left and {other_kind} on the right"
+            self._report("type_mismatch", message, key, "bring both to one type before the join")
         return [name]
 
     def _join_side(self, node: ast.Node, side: str, row: Row) -> str:
@@ -185,14 +186,21 @@ class TableBinder(SummaryBinder):
                 self._report("type_mismatch", f"a text or a condition is searched for, this is {plain(found)}", node)
 
     def _find(self, node: ast.Find, row: Row) -> Row:
-        searched = self._searched(node.tables, NOTHING)
+        rows = [self._table(table) for table in node.tables] or [Row(columns) for columns in self._schema.values()]
+        searched = Row(of_any(rows).columns, any(part.open for part in rows))
         self._term(node.predicate, searched)
-        columns = {"source_": "string"}
-        for column in node.columns:
-            name = column.name if isinstance(column, ast.Name) else None
-            if name is not None:
-                columns[name] = searched.columns.get(name, "dynamic")
-        return Row(columns) if node.columns else Row({**columns, **searched.columns, "pack_": "dynamic"}, open=True)
+        columns: dict[str, str] = {"source_": "string"}
+        if node.columns:
+            named = [column for column in node.columns if isinstance(column, ast.Name)]
+            return Row({**columns, **{column.name: self._column(column, searched) for column in named}}, searched.open)
+        asked = {part.name for part in ast.walk(node.predicate) if isinstance(part, ast.Name)}
+        holding = [part for part in rows if part.open or all(name in part.columns for name in asked)] or rows
+        shared = {
+            name: kind
+            for name, kind in searched.columns.items()
+            if name in asked or all(name in part.columns for part in holding)
+        }
+        return Row({**columns, **shared, "pack_": "dynamic"}, searched.open)
 
     # Tables from nothing
 

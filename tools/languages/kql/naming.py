@@ -33,9 +33,13 @@ def is_own_column(node: ast.Node) -> str | None:
     """The column that an expression stands for when its type stays: `Name`, `tostring(Name)`."""
     if isinstance(node, ast.Name):
         return node.name
-    if isinstance(node, ast.Call) and node.arguments and node.name in library().names.first:
+    if isinstance(node, ast.Call) and node.arguments and _converts(node.name):
         return is_own_column(node.arguments[0])
     return None
+
+
+def _converts(name: str) -> bool:
+    return name.startswith("to") and name in library().names.first
 
 
 def _of_call(call: ast.Call) -> str | None:

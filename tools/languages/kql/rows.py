@@ -104,7 +104,11 @@ def joined(left: Row, right: Row, dropped: Iterable[str] = ()) -> Row:
 
 
 def united(rows: Iterable[Row], kind: str) -> Row:
-    """The columns of a union. One that differs in type stands once for each, with the type behind its name."""
+    """The columns of a union.
+
+    A column that differs in type between the first two tables that have it stands once for each type, with the type
+    behind its name; this is how Microsoft's language service reads a union.
+    """
     parts = list(rows)
     if kind == "inner" and parts and not any(part.open for part in parts):
         shared = set.intersection(*(set(part.columns) for part in parts))
@@ -112,18 +116,13 @@ def united(rows: Iterable[Row], kind: str) -> Row:
     found: dict[str, list[str]] = {}
     for part in parts:
         for name, type_name in part.columns.items():
-            known = found.setdefault(name, [])
-            if type_name not in known and (UNKNOWN not in (*known, type_name) or not known):
-                if plain(type_name) in map(plain, known):
-                    known[list(map(plain, known)).index("dynamic")] = "dynamic"
-                else:
-                    known.append(type_name)
+            found.setdefault(name, []).append(type_name)
     columns: dict[str, str] = {}
     for name, kinds in found.items():
-        if len(kinds) == 1:
-            columns[name] = kinds[0]
+        if UNKNOWN in kinds or len({plain(type_name) for type_name in kinds[:2]}) == 1:
+            columns[name] = kinds[0] if all(type_name == kinds[0] for type_name in kinds) else plain(kinds[0])
         else:
-            columns |= {f"{name}_{plain(type_name)}": type_name for type_name in kinds}
+            columns |= {f"{name}_{plain(type_name)}": plain(type_name) for type_name in kinds}
     return Row(columns, any(part.open for part in parts))
 
 

@@ -185,14 +185,14 @@ class Match:
 def matched(signature: Signature, kinds: Sequence[str]) -> Match | None:
     """The best overload for arguments of these types; None when no overload takes so many."""
     best: Match | None = None
-    best_score = -1
+    best_score = (-1, -1)
     for overload in signature:
         places = overload.places(len(kinds))
         if places is None:
             continue
         ranks = [parameter.rank(kind) for parameter, kind in zip(places, kinds, strict=True)]
         misfit = next((index for index, rank in enumerate(ranks) if rank == _NO), None)
-        score = sum(ranks) + (1000 if misfit is None else 0)
+        score = (len(ranks) if misfit is None else misfit, sum(ranks))
         if score > best_score:
             best, best_score = Match(overload, places, misfit), score
     return best
