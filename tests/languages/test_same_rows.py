@@ -529,7 +529,8 @@ def speaks_of_all(query: Query, search: Search) -> bool:
 
 
 def qualified(event: Event) -> Event:
-    return event | {"device.hostname": f"{event['device.hostname']}.{FOREST}"}
+    host = event.get("device.hostname")
+    return event | {"device.hostname": f"{host}.{FOREST}"} if host else event
 
 
 def test_every_language_returns_the_events_that_the_search_means(
