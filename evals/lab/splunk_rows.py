@@ -4,13 +4,14 @@ Fields are named as the add-ons for Windows and for Sysmon name them with XML re
 fields; one that was made up is written as the log writes it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
+from zlib import crc32
 
 from ...tools.languages.spl.schema import logs
 from ...tools.languages.vocabulary import LOGON_TYPES, EventClass
-from .identity import digest, guid, sha256_of, sid
+from .identity import guid, sha256_of, sid
 from .observation import Observation
 from .tables import tables
 from .windows_reading import hashes
@@ -53,33 +54,36 @@ def rows(seen: Observation) -> Rows:
 
 
 def _event(seen: Observation, channel: str, code: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    domain = seen.extra.get("domain", "")
-    columns = _columns()
+    domain, host = seen.extra.get("domain", ""), seen.host
     row: dict[str, Any] = {}
     for name, value in fields.items():
-        column = columns.get(name.lower())
-        if column is not None and value not in (None, ""):
+        if value not in (None, "") and (column := _column(name)) is not None:
             row[column] = value if isinstance(value, str) else str(value)
-    found = hashes(str(fields.get("Hashes") or ""))
-    row |= {name.upper(): digits.upper() for name, digits in found.items() if name.upper() in columns.values()}
-    row |= {
+    if "Hashes" in row:
+        found = hashes(row["Hashes"]).items()
+        row |= {column: digits.upper() for name, digits in found if (column := _column(name.upper())) is not None}
+    row.setdefault("EventRecordID", str(crc32("\x1f".join(row.values()).encode("utf-8", "backslashreplace"))))
+    return row | {
         "_time": seen.time,
         "index": INDEX,
         "source": f"XmlWinEventLog:{channel}",
         "sourcetype": "XmlWinEventLog",
-        "host": seen.host,
-        "Computer": f"{seen.host.lower()}.{domain}" if domain and "." not in seen.host else seen.host,
+        "host": host,
+        "Computer": f"{host.lower()}.{domain}" if domain and "." not in host else host,
         "Channel": channel,
         "EventCode": code,
         "EventID": code,
     }
-    row.setdefault("EventRecordID", str(int(digest(TABLE, row)[:8], 16)))
-    return row
+
+
+@lru_cache(maxsize=4096)
+def _column(name: str) -> str | None:
+    """The column of a field; two that two logs write in different cases share one."""
+    return _columns().get(name.lower())
 
 
 @cache
 def _columns() -> Mapping[str, str]:
-    """Lower case to the column; a field that two logs write in different cases has one."""
     return {name.lower(): name for name in tables()[TABLE]}
 
 
@@ -103,14 +107,33 @@ def _logged(seen: Observation) -> Written | None:
     windows = seen.extra.get("windows")
     if windows and windows.get("EventID"):
         return str(windows.get("Channel") or _SECURITY), str(windows["EventID"]), windows
-    writers: Mapping[EventClass, Callable[[Observation], Written | None]] = {
-        EventClass.PROCESS: _process, EventClass.NETWORK: _network, EventClass.DNS: _dns, EventClass.FILE: _file,
-        EventClass.MODULE: _module, EventClass.REGISTRY: _registry, EventClass.SERVICE: _service, EventClass.JOB: _job,
-        EventClass.SCRIPT: _script, EventClass.AUTHENTICATION: _authentication, EventClass.SMB: _share,
-        EventClass.ACCOUNT: _account,
-    }  # fmt: skip
-    writer = writers.get(seen.event_class)
-    return writer(seen) if writer else None
+    match seen.event_class:
+        case EventClass.PROCESS:
+            return _process(seen)
+        case EventClass.NETWORK:
+            return _network(seen)
+        case EventClass.DNS:
+            return _dns(seen)
+        case EventClass.FILE:
+            return _file(seen)
+        case EventClass.MODULE:
+            return _module(seen)
+        case EventClass.REGISTRY:
+            return _registry(seen)
+        case EventClass.SERVICE:
+            return _service(seen)
+        case EventClass.JOB:
+            return _job(seen)
+        case EventClass.SCRIPT:
+            return _script(seen)
+        case EventClass.AUTHENTICATION:
+            return _authentication(seen)
+        case EventClass.SMB:
+            return _share(seen)
+        case EventClass.ACCOUNT:
+            return _account(seen)
+        case _:
+            return None
 
 
 def _user(seen: Observation, role: str = "actor.user") -> str:
@@ -120,7 +143,12 @@ def _user(seen: Observation, role: str = "actor.user") -> str:
 
 def _guid(seen: Observation, role: str) -> str:
     uid = seen.text(f"{role}.uid") or seen.text(f"{role}.pid")
-    return "{" + guid("sysmon", seen.host, uid).upper() + "}" if uid else ""
+    return _process_guid(seen.host, uid) if uid else ""
+
+
+@lru_cache(maxsize=65536)
+def _process_guid(host: str, uid: str) -> str:
+    return "{" + guid("sysmon", host, uid).upper() + "}"
 
 
 def _hashes(seen: Observation, role: str) -> str:
