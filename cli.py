@@ -370,7 +370,7 @@ def translate(
 
 @app.command()
 def check(
-    language: Annotated[str, typer.Argument(metavar="LANGUAGE", help="fql, cql, s1ql or kql.")],
+    language: Annotated[str, typer.Argument(metavar="LANGUAGE", help="fql, cql, s1ql, powerquery, kql or spl.")],
     query: Annotated[str, typer.Argument(help="The query; `-` reads it, or a batch with --jsonl.")] = "-",
     collection: Annotated[str | None, typer.Option("--collection", help="Table, repository or endpoint.")] = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="KQL: tables instead of the built-in ones.")] = None,
@@ -386,7 +386,7 @@ def check(
     checker = Checker(read_language(language), schema, functions)
 
     def report(text: str, place: str | None) -> dict[str, Any]:
-        lacking = unsupported(checker.language, text)
+        lacking = unsupported(checker.language, text, place)
         return {**checker.report(text, place), "lab": {"runnable": lacking is None, "unsupported": lacking}}
 
     if as_batch:

@@ -13,6 +13,8 @@ from ...tools.languages.fql import Operator, Term, Value, ValueKind
 from ...tools.languages.syntax import QuerySyntaxError
 from .sql import Clause, QueryRejectedError, joined, like_wildcards, moment, naive, quoted
 
+HELD = ("alerts", "hosts", "vulnerabilities")
+"""Collections with a table in the lab."""
 MOST_PROPERTIES = 20
 _NOTHING = Clause("FALSE")
 _RANGES = frozenset({Operator.GT, Operator.GE, Operator.LT, Operator.LE})
@@ -54,6 +56,13 @@ _HOST_RANGES = frozenset(
         "serial_number",
     }
 )
+
+
+def unsupported(text: str, collection: str | None) -> str | None:
+    """The collection whose records the lab does not hold; None when it runs the filter, or the filter is wrong anyway."""
+    if collection is None or collection in HELD or not fql.check(text, collection).ok:
+        return None
+    return f"the collection {collection}, of which it holds no records"
 
 
 def where(text: str, collection: str, columns: Mapping[str, str], now: datetime) -> Clause:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracehound.evals.lab import sql_fql
+from tracehound.evals.lab.runnable import unsupported
 from tracehound.evals.lab.sql import QueryRejectedError
 from tracehound.evals.lab.tables import tables as lab_tables
-from tracehound.tools.languages import fql
+from tracehound.tools.languages import Language, fql
 from tracehound.tools.languages.fql.schema import COLLECTIONS, lookup, tables
 from tracehound.tools.languages.syntax import QuerySyntaxError
 
@@ -347,6 +348,15 @@ def test_every_operator_on_every_property_runs_in_the_lab_or_is_refused(collecti
                     ran += 1
     assert ran > 500
     assert refused > 200
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_the_lab_says_which_collections_it_does_not_hold(collection: str) -> None:
+    text = "created_timestamp:>'now-7d'" if collection in ("alerts", "vulnerabilities", "cases") else "cid:!''"
+    lacking = unsupported(Language.FQL, text if fql.check(text, collection).ok else "type:!''", collection)
+    assert (lacking is None) is (collection in ("alerts", "hosts", "vulnerabilities"))
+    assert unsupported(Language.FQL, text) is None
+    assert unsupported(Language.FQL, "no filter", collection) is None
 
 
 def test_ten_thousand_mutated_filters_get_a_verdict_with_places_inside_them() -> None:
