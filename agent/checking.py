@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..knowledge.errors import ConfigurationError, UsageError
+from ..knowledge.errors import ConfigurationError, QueryError, UsageError
 from ..tools.languages.query import Check, Language
 from ..tools.languages.translate import check_query
 
@@ -55,7 +55,20 @@ class Checker:
             "diagnostics": diagnostics(verdict),
             "collections": list(verdict.collections),
             "fields": list(verdict.fields),
+            "translations": self._translations(text) if verdict.ok else [],
         }
+
+    def _translations(self, text: str) -> list[dict[str, Any]]:
+        """The same query in the language that follows this one: S1QL 1.0 as a PowerQuery filter."""
+        if self.language is not Language.S1QL:
+            return []
+        from ..tools.languages import powerquery
+
+        try:
+            made = powerquery.from_s1ql(text)
+        except QueryError as exc:
+            return [{"language": "powerquery", "text": None, "cannot_express": [str(exc)]}]
+        return [{"language": "powerquery", "text": made.text, "cannot_express": list(made.cannot_express)}]
 
     def _verdict(self, text: str, collection: str | None) -> Check:
         if not self._own:

@@ -37,6 +37,12 @@ def show_check(console: Console, query: str, result: Mapping[str, Any]) -> None:
     for item in result["diagnostics"]:
         _show_finding(console, query, item)
     console.print(text(" · ".join(_footer(result)), "dim"))
+    for item in result.get("translations", ()):
+        if item["text"]:
+            console.print(text(f"as {item['language']}:", "bold"))
+            console.print(Text(safe(item["text"], single_line=False)), soft_wrap=True)
+        for sentence in item["cannot_express"]:
+            console.print(text(f"  {sentence}", "yellow"))
 
 
 def _show_finding(console: Console, query: str, item: Mapping[str, Any]) -> None:
