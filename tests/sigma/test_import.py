@@ -184,6 +184,15 @@ def test_registry_hives_and_numbers_are_asked_in_every_vendors_spelling(tmp_path
     ]
 
 
+def test_an_account_with_its_domain_is_found_in_one_field_and_in_two(tmp_path: Path) -> None:
+    where = imported(tmp_path, one("", r"LAB\mara", "User")).hunt.searches[0].where
+    event = {"activity": "Launch", "device.hostname": "$host"}
+    assert matches(where, event | {"actor.user.name": "mara", "actor.user.domain": "LAB"})
+    assert matches(where, event | {"actor.user.name": r"LAB\mara"})
+    assert not matches(where, event | {"actor.user.name": "mara", "actor.user.domain": "ODD"})
+    assert not matches(where, event | {"actor.user.name": "mara"})
+
+
 def test_hashes_are_told_apart_by_their_kind(tmp_path: Path) -> None:
     text = one("|contains", f"['SHA256={'a' * 64}', 'MD5={'b' * 32}']", "Hashes")
     assert condition(imported(tmp_path, text)) == {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sigma import types as sigma
 
 from ..languages.literals import escaped, regex_problem
-from ..languages.search import AnyOf, Condition, Expression, Not, Operator, Scalar
+from ..languages.search import All, AnyOf, Condition, Expression, Not, Operator, Scalar
 from ..languages.vocabulary import HOST_ATTRIBUTES, USER_ATTRIBUTES
 from .mapping import Target
 
@@ -129,9 +129,21 @@ def _text(target: Target, value: sigma.SigmaString, hives: Callable[[str], Itera
         op = Operator.ENDSWITH if begins else Operator.STARTSWITH if ends else Operator.EQ
     if target.values and op is not Operator.EQ:
         raise CannotExpressError("a part of a value")
+    if op is Operator.EQ and "\\" in text and len(target.attribute) == 2:
+        return _account(*target.attribute, text)
     if target.name and (last := _last_part(target.name, op, text)) is not None:
         return last
     return _compared(target, op, _spelled(target, op, _known(target, text), hives))
+
+
+def _account(name: str, domain: str, text: str) -> Expression:
+    r"""`DOMAIN\name` where it stands in one field, or in two."""
+    within, _, account = text.rpartition("\\")
+    apart = (
+        _compared(Target(attribute=(name,)), Operator.EQ, [account]),
+        _compared(Target(attribute=(domain,)), Operator.EQ, [within]),
+    )
+    return AnyOf(of=(_compared(Target(attribute=(name,)), Operator.EQ, [text]), All(of=apart)))
 
 
 def _last_part(name: str, op: Operator, text: str) -> Expression | None:
