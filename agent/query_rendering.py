@@ -97,7 +97,8 @@ def show_translation(console: Console, result: Mapping[str, Any]) -> None:
     if result["window"]:
         console.print(text("window {start} to {end} ({phrase})".format(**result["window"]), "dim"))
     for hunt, queries in groupby(result["queries"], key=lambda query: query["hunt"]):
-        console.print(text(f"\n{hunt or 'the question'}", "bold underline"))
+        console.print()
+        console.print(text(hunt or "the question", "bold underline"))
         for query in queries:
             _show_query(console, query)
     for item in result["not_applicable"]:

@@ -103,4 +103,5 @@ def test_a_translation_is_told_search_by_search() -> None:
     told = out.getvalue()
     assert (told.count("h.one#x"), told.count("h.two#y")) == (1, 1)
     assert "falcon · cql · events · ok\na\\x1b=1\n  cannot express: the second half\n" in told
+    assert "\\n" not in told
     assert "defender: carries no such thing" in told
