@@ -380,6 +380,8 @@ class ExpressionParser:
         return ast.Star(start.start, end, text) if "*" in text else ast.Name(start.start, end, text)
 
     def _pattern_piece(self) -> str:
+        if self._token.kind == "name" and self._token.text in NOT_A_VALUE:
+            self._reserved(self._token)
         if self._token.kind == "name" or self._is("*"):
             return self._advance().text
         self._fail("expected a name or *")

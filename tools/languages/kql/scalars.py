@@ -222,6 +222,8 @@ class ScalarBinder:
         for item in node.items:
             value = self._value(item, row)
             if isinstance(value, Row):
+                if len(node.items) > 1:
+                    self._report("type_mismatch", "a table stands alone in the brackets, without other values", item)
                 value = next(iter(value.columns.values()), UNKNOWN)
             if not isinstance(value, str):
                 self._report("type_mismatch", "a value or a list is expected here", item)
