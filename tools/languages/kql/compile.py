@@ -33,6 +33,7 @@ _TEXT_OPERATORS = {
 _OPPOSITES = {"=~": "!~", "==": "!=", "contains": "!contains", "startswith": "!startswith", "endswith": "!endswith"}
 _OPPOSITE_CALLS = {"isnotempty": "isempty", "isnotnull": "isnull"}
 _LAST_PART = r"([^\\/]*)$"
+_XML_SIGNS = frozenset("&<>\"'")
 _MAPPED, _PORTED = "::ffff:", ":"
 _ADDRESS_FORMS = {("SecurityEvent", "IpAddress"): _MAPPED, ("OfficeActivity", "ClientIP"): _PORTED}
 """Columns where an IPv4 address also stands behind `::ffff:`, or before `:port`."""
@@ -125,6 +126,8 @@ class _Kql(Builder[ast.Node]):
 
     def condition(self, condition: Condition, attribute: Attribute) -> Part[ast.Node]:
         place = self._place(attribute)
+        if attribute.kind == "event_data" and any(_XML_SIGNS & set(str(value)) for value in condition.values):
+            return Part(True, False, "the event's XML spells such signs otherwise")
         match condition.op:
             case Operator.EXISTS:
                 known = place.type == "string" or place.type in DYNAMIC
