@@ -266,7 +266,7 @@ def test_words_in_literals_are_no_constructs(telemetry: Telemetry) -> None:
     ("language", "text", "construct"),
     [
         (Language.KQL, "DeviceProcessEvents | where FileName =~ 'cmd.exe' | take 5", None),
-        (Language.KQL, "externaldata(a:string)['https://x.example'] | take 5", "ExternalData"),
+        (Language.KQL, "externaldata(a:string)['https://x.example'] | take 5", "externaldata"),
         (Language.KQL, "this is | not kql", None),
         (Language.CQL, "* | timeChart(span=5m)", "timeChart"),
         (Language.CQL, "FileName=cmd.exe | tail(5)", None),

@@ -189,7 +189,7 @@ class Rewriter(Operators):
                 written = tuple(self.written(value, EMPTY, scope) for value in values)
                 return ast.DataTable(0, 0, columns, written), Row({c.name: c.type for c in columns})
             case ast.ExternalData():
-                raise UnrunnableError("externaldata (ExternalData): the lab reads nothing from the network")
+                raise UnrunnableError("externaldata: the lab reads nothing from the network")
             case ast.Operator():
                 flow = self.head(node, scope)
                 return flow.node, flow.row
