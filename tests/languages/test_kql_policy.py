@@ -92,6 +92,23 @@ def test_a_function_of_the_workspace_is_judged_with_the_query() -> None:
     assert kql.check("DeviceEvents | take 1", functions=functions).read_only
 
 
+@pytest.mark.parametrize(
+    ("text", "read_only"),
+    [
+        ("let Feed = () { DeviceEvents }; Feed() | take 1", True),
+        ("let f = () { let Feed = () { DeviceEvents }; Feed() | take 1 }; f()", True),
+        ("Feed() | take 1", False),
+        ("Feed() | take 1; let Feed = () { DeviceEvents }; Feed() | take 1", False),
+        ("let Feed = () { Feed() }; Feed() | take 1", False),
+        ("let f = () { let Feed = () { DeviceEvents }; Feed() }; Feed() | take 1", False),
+        ("DeviceEvents | invoke Feed()", False),
+        ("DeviceEvents | where DeviceId in (Feed('x'))", False),
+    ],
+)
+def test_a_function_whose_body_is_not_known_is_refused(text: str, read_only: bool) -> None:
+    assert kql.check(text).read_only is read_only
+
+
 def test_an_administrator_may_allow_a_location() -> None:
     text = "externaldata(a:string)['https://feeds.example/x.csv'] | take 5"
     assert not kql.check(text).read_only

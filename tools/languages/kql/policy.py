@@ -5,6 +5,7 @@ that is not known, a statement that changes how the query runs, a step to anothe
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from math import inf
 
 from ..query import Diagnostic
 from . import ast
@@ -25,6 +26,11 @@ _ELSEWHERE = {
     "graph": "reads a stored graph",
     "stored_query_result": "reads a stored result",
 }
+_OF_INTEREST = frozenset(
+    {ast.Call, ast.Evaluate, ast.ExpressionStatement, ast.ExternalData, ast.Find, ast.InList, ast.Invoke, ast.Join}
+    | {ast.Let, ast.OtherStatement, ast.Partition, ast.Pipeline, ast.Search, ast.SetStatement, ast.Union}
+)
+"""The nodes that the rules below look at; most of a tree is names and texts."""
 _FROM_TABLES = frozenset({"table", "materialize", "toscalar", "totable"})
 TIME_COLUMNS = frozenset({"Timestamp", "TimeGenerated", "ingestion_time"})
 """What bounds a query in time when it is compared from below."""
@@ -46,16 +52,35 @@ def writes(
         return
     waiting: list[ast.Node] = [query]
     seen: set[str] = set()
-    known = {*functions, *_FROM_TABLES, *(node.name for node in ast.walk(query) if isinstance(node, ast.Let))}
     while waiting:
-        for node in ast.walk(waiting.pop()):
-            yield from _judged(node, allowed_locations)
-            for call in _called_for_rows(node):
-                if call.name not in known and call.name not in _ELSEWHERE and call.name not in library().scalar:
-                    yield _refused(f"{call.name}() is a function whose body is not known", call)
+        nodes = list(ast.walk(waiting.pop()))
+        declared = _Declared(nodes)
+        for node in nodes:
+            if type(node) in _OF_INTEREST:
+                yield from _judged(node, allowed_locations)
+                for call in _called_for_rows(node):
+                    named = call.name in functions or call.name in _FROM_TABLES or call.name in _ELSEWHERE
+                    if not (named or call.name in library().scalar or declared.before(call)):
+                        yield _refused(f"{call.name}() is a function whose body is not known", call)
             if isinstance(node, ast.Call | ast.Name) and node.name in functions and node.name not in seen:
                 seen.add(node.name)
                 waiting.append(functions[node.name])
+
+
+class _Declared:
+    """The functions that a text declares itself, each from its let statement to the end of the body around it."""
+
+    def __init__(self, nodes: list[ast.Node]) -> None:
+        bodies = [node for node in nodes if type(node) is ast.Function]
+        self._reach: dict[str, list[tuple[int, float]]] = {}
+        for let in nodes:
+            if type(let) is ast.Let:
+                around = [body.end for body in bodies if body.start < let.start and let.end < body.end]
+                self._reach.setdefault(let.name, []).append((let.end, min(around, default=inf)))
+
+    def before(self, call: ast.Call) -> bool:
+        """Whether a call is one of a function that was declared before it, where it can be seen."""
+        return any(start <= call.start and call.end <= end for start, end in self._reach.get(call.name, ()))
 
 
 def _called_for_rows(node: ast.Node) -> Iterator[ast.Call]:
