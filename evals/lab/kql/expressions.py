@@ -11,7 +11,7 @@ from . import trees
 from .aggregates import adapted_aggregate
 from .calls import adapted
 from .conversions import as_kind, as_text, lab
-from .faults import SemanticFaultError, UnrunnableError, unresolved_column
+from .faults import UnrunnableError, unresolved_column
 from .names import Closure, Constant, Scope, Table
 from .shapes import Shapes
 from .workspace import Workspace
@@ -340,8 +340,3 @@ def _root(node: ast.Node) -> str:
     while isinstance(node, ast.MemberCall | ast.Member):
         node = node.base
     return node.name if isinstance(node, ast.Call | ast.Name) else "a remote table"
-
-
-def misplaced(node: ast.Node) -> SemanticFaultError:
-    """What Kusto says where a table is expected and there is none."""
-    return SemanticFaultError(f"a table is expected here, not {type(node).__name__}")

@@ -17,7 +17,6 @@ from .workspace import Workspace
 
 _MOST_CALLS = 200
 """Bodies of functions that one query may be inlined from: a function that calls itself is no KQL."""
-_WITHOUT_EFFECT = (ast.SetStatement,)
 
 
 class Rewriter(Operators):

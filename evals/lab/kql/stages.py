@@ -76,19 +76,18 @@ class Stages(Nested):
         column, *rest = (trees.unnamed(argument) for argument in node.call.arguments)
         if not isinstance(column, ast.Name) or column.name not in flow.row.columns:
             raise UnrunnableError("bag_unpack() of an expression")
-        options = [
-            item.value for item in (self.written(part, EMPTY, scope) for part in rest) if isinstance(item, ast.Literal)
-        ]
-        prefix = str(options[0]) if options else ""
-        if len(rest) > 1:
-            raise UnrunnableError("bag_unpack() with columnsConflict or ignoredProperties")
+        prefix, conflict, ignored = _unpacking([self.written(part, EMPTY, scope) for part in rest])
         empty = self.keep(flow)
         bag, table = self.workspace.column(column.name), self._table(flow)
         rows = self.workspace.look(
-            f"SELECT k, list_sort(list(DISTINCT json_type(json_extract({bag}, '$.\"' || k || '\"')))) FROM (SELECT {bag}, "
+            f"SELECT k, list_sort(list(DISTINCT json_type(lab_member({bag}, k)))) FROM (SELECT {bag}, "
             f"unnest(json_keys({bag})) AS k FROM {table} WHERE json_type({bag}) = 'OBJECT') GROUP BY k ORDER BY k"
         )
-        found = {f"{prefix}{key}": (str(key), _kind({str(kind) for kind in kinds})) for key, kinds in rows}
+        found = {
+            f"{prefix}{key}": (str(key), _kind({str(kind) for kind in kinds}))
+            for key, kinds in rows
+            if key not in ignored
+        }
         if node.columns is not None:
             found = {c.name: (c.name.removeprefix(prefix), c.type) for c in node.columns if c.name != "*"} | (
                 {} if not any(c.name == "*" for c in node.columns) else found
@@ -96,9 +95,13 @@ class Stages(Nested):
         others = [name for name in flow.row.columns if name != column.name]
         if node.columns is not None and not any(c.name == "*" for c in node.columns):
             others = [name for name in others if name in found]
-        if clash := sorted(set(others) & set(found)):
+        self.workspace.columns_of_values = True
+        clash = sorted(set(others) & set(found))
+        if clash and conflict == "error":
             raise SemanticFaultError(f"bag_unpack(): a column named {clash[0]} is there already")
-        self.workspace.columns_of_values = node.columns is None
+        if conflict == "keep_source":
+            found = {name: value for name, value in found.items() if name not in clash}
+        others = [name for name in others if name not in found]
         if len(found) > _MOST_COLUMNS:
             raise UnrunnableError(f"bag_unpack() into {len(found)} columns")
         values = {
@@ -291,6 +294,16 @@ class Stages(Nested):
             f"SELECT {', '.join([*(f'g.{g}' for g in shown), *lists])} FROM ({grid}) g CROSS JOIN ({bins}) bins "
             f"LEFT JOIN {table} t ON t.{at} = bins.b{' AND ' + same if same else ''}{grouped}",
         )
+
+
+def _unpacking(options: Sequence[ast.Node]) -> tuple[str, str, tuple[str, ...]]:
+    """The options of bag_unpack(): prefix, what happens to columns that are there already, keys that are left out."""
+    texts = [str(item.value) for item in options if isinstance(item, ast.Literal)]
+    lists = [item.value for item in options if isinstance(item, ast.DynamicLiteral) and isinstance(item.value, tuple)]
+    conflict = texts[1] if len(texts) > 1 else "error"
+    if len(texts) + len(lists) < len(options) or conflict not in ("error", "replace_source", "keep_source"):
+        raise UnrunnableError("bag_unpack() with options that are computed")
+    return (texts[0] if texts else "", conflict, tuple(str(key) for key in lists[0]) if lists else ())
 
 
 def _kind(kinds: set[str]) -> str:
