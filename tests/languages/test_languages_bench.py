@@ -11,7 +11,7 @@ from tracehound.tools.languages import Language, kql
 
 def few() -> languages.Queries:
     whole = languages.library()
-    assert all(len(texts) > 10 for texts in whole.texts.values())
+    assert all(len(texts) > 5 for texts in whole.texts.values())
     return replace(whole, texts={language: texts[:5] for language, texts in whole.texts.items()})
 
 
