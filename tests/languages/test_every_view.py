@@ -28,6 +28,7 @@ from tracehound.knowledge.errors import UnsafeValueError
 from tracehound.tools.evidence.normalise import standard
 from tracehound.tools.languages import Language, Platform, Query
 from tracehound.tools.languages.compiling import NotCarriedError
+from tracehound.tools.languages.fql.schema import lookup as fql_lookup
 from tracehound.tools.languages.query import Check, Compiled
 from tracehound.tools.languages.s1ql.schema import lookup
 from tracehound.tools.languages.search import All, AnyOf, Condition, Expression, Not, Operator, Search, Window, matches
@@ -93,6 +94,8 @@ def drawn(draw: random.Random, view: View, attribute: Attribute) -> Any:
     """A vendor's value of an attribute."""
     if attribute.values:
         return draw.choice(list(attribute.values))
+    if view.language is Language.FQL and (codes := property_of(view.collection, attribute.field)):
+        return draw.choice(codes)
     if view.language is Language.S1QL and is_number(attribute.field):
         return draw.choice(("0", "443", "4711"))
     match attribute.type, attribute.kind:
@@ -109,11 +112,20 @@ def drawn(draw: random.Random, view: View, attribute: Attribute) -> Any:
         case _, "ip":
             return draw.choice(ADDRESSES)
         case _, "list" | "json" if attribute.kind == "list" or "." not in attribute.field:
-            return draw.sample(TEXTS[:4], 2)
+            several = draw.sample(TEXTS[:4], 2)
+            return several if view.language in (Language.KQL, Language.FQL) else ";".join(several)
         case _ if attribute.transform == "basename":
             return draw.choice(PATHS)
         case _:
             return draw.choice(TEXTS)
+
+
+def property_of(collection: str, field: str) -> tuple[str, ...]:
+    """Every value of a property of Falcon's that has a closed list; codes, which have one spelling."""
+    known = fql_lookup(collection, field)
+    if known is None:
+        return ()
+    return known.values or (("17", "4711", "50000") if known.is_code else ())
 
 
 def is_number(field: str) -> bool:
@@ -144,7 +156,7 @@ def row_of(draw: random.Random, place: Place, time: datetime) -> dict[str, Any]:
         row[column_of(view, name)] = draw.choice(values)
     row[column_of(view, view.attributes["time"].field)] = time if view.language is not Language.CQL else _epoch(time)
     if view.language is Language.FQL and view.collection == "hosts":
-        row["first_seen"] = time
+        row |= {"first_seen": time, "local_ip.raw": row.get("local_ip")}
     if view.language is Language.SPL:
         row["index"] = "wineventlog"
     return {name: typed(value, columns[name]) for name, value in row.items() if name in columns}

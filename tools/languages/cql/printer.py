@@ -37,7 +37,7 @@ from .ast import (
     Top,
 )
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.\-:]+\Z")
+_PLAIN = re.compile(r"-?[A-Za-z0-9_][A-Za-z0-9_.\-:]*\Z")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?\Z")
 _KEYWORDS = frozenset({"and", "or", "not"})
 
