@@ -82,6 +82,9 @@ class Bench:
         }
 
     def _kql(self, platform: Platform, text: str, start: datetime, end: datetime) -> Rows:
+        if text.count("ipv6_is_in_range(") > 1:
+            # The SQL for two of them keeps DuckDB's planner busy for minutes.
+            raise NotRunError("not runnable in the lab: several ipv6_is_in_range")
         answer = self._kusto[platform].run(text, start, end)
         names = [name for name, _ in answer.columns]
         return [dict(zip(names, row, strict=True)) for row in answer.rows]
