@@ -23,7 +23,7 @@ def bare(value: Any) -> Any:
     "text",
     [
         "T | make-series n = count() default=0, avg(x) on t from ago(1d) to now() step 1h by a, b = tolower(c)",
-        "T | make-series count() on t in range(ago(1d), now(), 1h)",
+        "T | make-series kind=nonempty count() on t in range(ago(1d), now(), 1h)",
         "T | mv-expand kind=array with_itemindex=i x = d.a to typeof(long), y limit 5",
         "T | mv-apply x = d.a to typeof(long) on (where x > 1 | top 2 by x asc nulls last | summarize sum(x))",
         'T | parse-kv s as (a: long, b: string) with (pair_delimiter=";", kv_delimiter="=")',

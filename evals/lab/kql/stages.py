@@ -1,6 +1,7 @@
 """Operators done in SQL of ours, on a table that holds the rows so far."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ....tools.languages.kql import ast
 from ....tools.languages.kql.rows import NUMBERS, UNKNOWN, Row
@@ -22,6 +23,20 @@ _PRIMITIVE: Mapping[str, str] = {
     "DOUBLE": "real",
     "BOOLEAN": "bool",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """The axis of a series: the column of a row's bin, the name of the axis, its bounds and step, and whether there is
+    a series without rows."""
+
+    at: str
+    axis: str
+    low: ast.Node | None
+    high: ast.Node | None
+    step: ast.Node
+    inclusive: bool
+    always: bool
 
 
 class Stages(Nested):
@@ -215,6 +230,8 @@ class Stages(Nested):
         bin_name = f"bin_at_{'moment' if kind == 'datetime' else 'number'}"
         binned = trees.call("bin", trees.name(at), step) if low is None else lab(bin_name, trees.name(at), step, low)
         self.extended(flow, {at: binned}, kind)
+        if node.kind == "nonempty" and (node.by or low is None or high is None):
+            raise UnrunnableError("make-series kind=nonempty by groups or without bounds")
         names = [_series_name(item) for item in node.aggregates]
         aggregates = tuple(
             trees.named(name, trees.unnamed(item)) for name, item in zip(names, node.aggregates, strict=True)
@@ -224,9 +241,8 @@ class Stages(Nested):
         self._summarize(flow, ast.Summarize(0, 0, aggregates, (*node.by, trees.name(at))), scope)
         self.keep(flow)
         filled = [self._default(default, scope) for default in node.defaults or (None,) * len(names)]
-        self._series(
-            flow, at, [*groups, *per], dict(zip(names, filled, strict=True)), axis, (low, high, step, inclusive)
-        )
+        bins = _Bins(at, axis, low, high, step, inclusive, node.kind == "nonempty")
+        self._series(flow, [*groups, *per], dict(zip(names, filled, strict=True)), bins)
 
     def _default(self, node: ast.Node | None, scope: Scope) -> str:
         if node is None:
@@ -249,13 +265,11 @@ class Stages(Nested):
     def _series(
         self,
         flow: Flow,
-        at: str,
         groups: Sequence[str],
         values: Mapping[str, str],
-        axis: str,
-        bounds: tuple[ast.Node | None, ast.Node | None, ast.Node, bool],
+        bounds: "_Bins",
     ) -> None:
-        low, high, step, inclusive = bounds
+        at, low, high, step = bounds.at, bounds.low, bounds.high, bounds.step
         edges = ast.Print(
             0,
             0,
@@ -270,12 +284,12 @@ class Stages(Nested):
         table = self._table(flow)
         first = "low" if low is not None else f"(SELECT min({at}) FROM {table})"
         last = "high" if high is not None else f"(SELECT max({at}) FROM {table})"
-        closed = inclusive or high is None
+        closed = bounds.inclusive or high is None
         series = "generate_series" if closed else "range"
         bins = f"SELECT unnest({series}({first}, {last}, step)) AS b FROM {self._table(kept_edges)}"
         shown = [self.workspace.column(name) for name in groups]
         same = " AND ".join(f"t.{g} IS NOT DISTINCT FROM g.{g}" for g in shown)
-        grid = f"SELECT DISTINCT {', '.join(shown) or '1 AS one'} FROM {table}"
+        grid = "SELECT 1 AS one" if bounds.always else f"SELECT DISTINCT {', '.join(shown) or '1 AS one'} FROM {table}"
         lists = [
             f"to_json(list(CASE WHEN t.{at} IS NULL THEN {fill} ELSE t.{self.workspace.column(name)} END ORDER BY bins.b))"
             f" AS {self.workspace.column(name)}"
@@ -283,7 +297,7 @@ class Stages(Nested):
         ]
         moments = flow.row.columns[at] == "datetime"
         edge = "strftime(bins.b, '%Y-%m-%dT%H:%M:%S.%f') || '0Z'" if moments else "bins.b"
-        lists.append(f"to_json(list({edge} ORDER BY bins.b)) AS {self.workspace.column(axis)}")
+        lists.append(f"to_json(list({edge} ORDER BY bins.b)) AS {self.workspace.column(bounds.axis)}")
         keys = ", ".join(f"g.{g}" for g in shown)
         grouped = f" GROUP BY {keys} ORDER BY {keys}" if shown else " HAVING count(*) > 0"
         count = self.workspace.look(f"SELECT count(*) FROM ({bins})")[0][0]

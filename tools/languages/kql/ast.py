@@ -272,7 +272,7 @@ class MakeSeries(Operator):
     """`make-series aggregates on axis from low to high step width by groups`.
 
     `words` says what each bound is (`from`, `to`, `step`, or `in` before a range); `defaults` has an entry for each
-    aggregate, None where it is left out.
+    aggregate, None where it is left out; `kind` is `nonempty` where no rows are to yield a series too.
     """
 
     aggregates: tuple[Expr, ...]
@@ -281,6 +281,7 @@ class MakeSeries(Operator):
     by: tuple[Expr, ...]
     words: tuple[str, ...] = ()
     defaults: tuple[Expr | None, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class NestedParser(TableParser):
     # Series
 
     def _make_series(self, token: Token) -> ast.Operator:
-        self._parameters()
+        kind = self._parameters().get("kind", "")
         series = [self._series()]
         while self._accept(","):
             series.append(self._series())
@@ -67,7 +67,7 @@ class NestedParser(TableParser):
         by = self._comma_list(self._named) if self._accept("by") else ()
         aggregates, defaults = tuple(value for value, _ in series), tuple(default for _, default in series)
         end = self._last_end()
-        return ast.MakeSeries(token.start, end, aggregates, axis, tuple(bounds), by, tuple(words), defaults)
+        return ast.MakeSeries(token.start, end, aggregates, axis, tuple(bounds), by, tuple(words), defaults, kind)
 
     def _axis(self) -> ast.Expr:
         """A column or a call, never an `in`: that word starts the bounds."""

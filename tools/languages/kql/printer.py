@@ -144,7 +144,8 @@ def _make_series(node: ast.MakeSeries) -> str:
     )
     bounds = " ".join(f"{word} {_expression(bound)}" for word, bound in zip(node.words, node.bounds, strict=True))
     by = f" by {_list(node.by)}" if node.by else ""
-    return f"make-series {series} on {_expression(node.axis)} {bounds}{by}"
+    kind = f"kind={node.kind} " if node.kind else ""
+    return f"make-series {kind}{series} on {_expression(node.axis)} {bounds}{by}"
 
 
 def _top_nested(part: ast.TopNestedPart) -> str:
