@@ -1,4 +1,14 @@
-"""CQL (LogScale), the query language of Falcon's raw sensor events: a documented subset."""
+"""CQL (LogScale), the query language of Falcon's raw sensor events: a documented subset.
+
+Conditions: `field=value` with `*` as its wildcard, `!=`, `<`, `<=`, `>`, `>=`, `field=/pattern/flags`, `/pattern/` alone,
+`in()`, `cidr()`, `regex()`, `test(a == b)`, the first three of these also behind `=~`; AND (which may be left out), OR
+(which is taken before AND), NOT or `!`, brackets. Named groups of a pattern that every event passes become fields.
+
+Stages: conditions, `field := value` (a field, a text, a number, or one of `lower`, `upper`, `length`, `concat`, `replace`;
+nothing is calculated), `case { condition | field := value; ... }`, `groupBy`, `bucket`, `top`, `count`, `sum`, `avg`, `min`,
+`max`, `collect`, `selectLast`, `sort`, `head`, `tail`, `select`, `table`, `drop`, `rename`. Everything else is refused by
+name: free text, `join`, `match`, `timeChart`, saved queries and their kind.
+"""
 
 from .ast import (
     Aggregate,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from ....knowledge.errors import UnsafeValueError
 from ..literals import regex_problem
@@ -222,11 +222,7 @@ class Judge:
             yield Diagnostic("bad_value", "error", message, block.start, block.end, "write it as 10.20.0.0/16")
 
     def _event_name(self, name: str, value: Text) -> Iterator[Diagnostic]:
-        if (
-            name not in (EVENT, "event_simpleName")
-            or value.text == ""
-            or any(fnmatchcase(known, value.text) for known in events())
-        ):
+        if name not in (EVENT, "event_simpleName") or value.text == "" or _called(value.text):
             return
         hint = did_you_mean(value.text, events())
         yield Diagnostic("bad_value", "error", f"no event is called {value.text}", value.start, value.end, hint)
@@ -298,11 +294,11 @@ def _named_events(query: Pipeline) -> frozenset[str]:
 def _named(node: Node) -> frozenset[str] | None:
     match node:
         case Compare(field=name, comparator="=", value=Text(text=text)) if name in (EVENT, "event_simpleName"):
-            return frozenset(event for event in events() if fnmatchcase(event, text))
+            return _called(text)
         case Compare(field=name, comparator="=", value=Regex() as value) if name in (EVENT, "event_simpleName"):
             return _found_by(value)
         case In(field=name, values=values) if name in (EVENT, "event_simpleName"):
-            return frozenset(e for e in events() if any(fnmatchcase(e, value.text) for value in values))
+            return frozenset[str]().union(*(_called(value.text) for value in values))
         case And(parts=parts):
             return next((found for part in parts if (found := _named(part)) is not None), None)
         case Or(parts=parts):
@@ -310,6 +306,15 @@ def _named(node: Node) -> frozenset[str] | None:
             return frozenset[str]().union(*(found for found in each if found)) if all(each) else None
         case _:
             return None
+
+
+@lru_cache(maxsize=1024)
+def _called(text: str) -> frozenset[str]:
+    """The events of a name, in which `*` stands for anything."""
+    if "*" not in text:
+        return frozenset({text} & events().keys())
+    pattern = re.compile(".*".join(map(re.escape, text.split("*"))))
+    return frozenset(event for event in events() if pattern.fullmatch(event))
 
 
 def _found_by(value: Regex) -> frozenset[str] | None:

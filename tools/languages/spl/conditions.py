@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, tokenize
+from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream
 from .ast import Always, And, Comparator, Compare, In, Node, Not, Or, Search, Term, Value
 from .literals import decoded
+from .tokens import tokens_at
 
 OR_BEFORE_AND = True
 """Splunk's Search Manual, `Boolean expressions`: in `search` the OR clauses are evaluated before the AND clauses."""
@@ -48,15 +49,7 @@ def read_search(text: str, offset: int, *, head: bool) -> Search:
     Raises:
         QuerySyntaxError: with the place in the query.
     """
-    tokens = [replace(item, start=item.start + offset, end=item.end + offset) for item in _tokens(text, offset)]
-    return _Parser(tokens, head).search()
-
-
-def _tokens(text: str, offset: int) -> list[Token]:
-    try:
-        return tokenize(text, _TOKENS)
-    except QuerySyntaxError as error:
-        raise QuerySyntaxError(error.message, error.start + offset, error.end + offset) from error
+    return _Parser(tokens_at(text, offset, _TOKENS), head).search()
 
 
 class _Parser(TokenStream):

@@ -3,9 +3,10 @@
 import re
 from dataclasses import replace
 
-from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, did_you_mean, tokenize
+from ..syntax import MAX_DEPTH, QuerySyntaxError, Token, TokenStream, did_you_mean
 from .ast import Binary, Call, Constant, Expression, Joined, Name, Unary
 from .literals import decoded
+from .tokens import tokens_at
 
 FUNCTIONS: dict[str, tuple[int, int | None]] = {
     "abs": (1, 1),
@@ -80,7 +81,7 @@ def read_expression(text: str, offset: int) -> Expression:
     Raises:
         QuerySyntaxError: with the place in the query.
     """
-    parser = _Parser(_tokens(text, offset))
+    parser = _Parser(tokens_at(text, offset, _TOKENS))
     found = parser.expression(0)
     parser.finish()
     return found
@@ -92,20 +93,12 @@ def read_assignments(text: str, offset: int) -> tuple[tuple[str, Expression], ..
     Raises:
         QuerySyntaxError: with the place in the query.
     """
-    parser = _Parser(_tokens(text, offset))
+    parser = _Parser(tokens_at(text, offset, _TOKENS))
     found = [parser.assignment()]
     while parser.comma():
         found.append(parser.assignment())
     parser.finish()
     return tuple(found)
-
-
-def _tokens(text: str, offset: int) -> list[Token]:
-    try:
-        tokens = tokenize(text, _TOKENS)
-    except QuerySyntaxError as error:
-        raise QuerySyntaxError(error.message, error.start + offset, error.end + offset) from error
-    return [replace(item, start=item.start + offset, end=item.end + offset) for item in tokens]
 
 
 class _Parser(TokenStream):

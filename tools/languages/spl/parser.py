@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal, cast
 
-from ..syntax import QuerySyntaxError, Token, TokenStream, did_you_mean, tokenize
+from ..syntax import QuerySyntaxError, Token, TokenStream, did_you_mean
 from .ast import (
     Aggregate,
     Bin,
@@ -33,6 +33,7 @@ from .conditions import read_search
 from .expressions import read_assignments, read_expression
 from .literals import decoded
 from .outline import Command, Outline, outline, without_comments
+from .tokens import tokens_at
 
 COMMANDS = (
     "search", "where", "eval", "regex", "rex", "stats", "eventstats", "top", "rare", "bin", "bucket", "table", "fields",
@@ -118,16 +119,8 @@ def _stage(text: str, command: Command, *, head: bool) -> Stage:
         case "eval":
             stage = Eval(read_assignments(body, at))
         case name:
-            stage = _Arguments(_tokens(body, at), text, name).read()
+            stage = _Arguments(tokens_at(body, at, _ARGUMENTS), text, name).read()
     return replace(stage, start=command.start, end=command.end)
-
-
-def _tokens(body: str, offset: int) -> list[Token]:
-    try:
-        tokens = tokenize(body, _ARGUMENTS)
-    except QuerySyntaxError as error:
-        raise QuerySyntaxError(error.message, error.start + offset, error.end + offset) from error
-    return [replace(item, start=item.start + offset, end=item.end + offset) for item in tokens]
 
 
 class _Arguments(TokenStream):
