@@ -91,7 +91,7 @@ def library() -> Queries:
     with as_file(files("tracehound.knowledge").joinpath("hunts")) as folder:
         hunts = [hunt for path in sorted(folder.glob("*.yaml")) for hunt in read_hunts(path)]
     for hunt in hunts:
-        known: dict[str, list[Scalar]] = {name: ["192.0.2.77"] for name in hunt.parameters}
+        known: dict[str, list[Scalar]] = {name: ["198.51.100.7"] for name in hunt.parameters}
         for entry in hunt.searches:
             search = Search(event_class=entry.event_class, where=bind(entry.where, known), window=window)
             for query in translate(search, _PLATFORMS):
