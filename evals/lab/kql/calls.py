@@ -20,6 +20,8 @@ def adapted(call: ast.Call, kinds: Kinds, row: Row) -> ast.Node:
         SemanticFaultError: there is no such function.
         UnrunnableError: the function cannot run here.
     """
+    if call.name.startswith(sql_functions.PREFIX):
+        return call
     name = ALIASES.get(call.name, call.name)
     signature = signature_of(name) or signature_of(call.name)
     arguments = fitted(call.arguments, kinds, signature) if signature else call.arguments

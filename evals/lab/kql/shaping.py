@@ -16,6 +16,11 @@ from .workspace import Workspace
 
 _SCHEMA_COLUMNS = {"ColumnName": "string", "ColumnOrdinal": "int", "DataType": "string", "ColumnType": "string"}
 _BEGINNING = "\u0001"
+_RESTARTING = {
+    "row_number": f"{sql_functions.PREFIX}row_number_since",
+    "row_cumsum": f"{sql_functions.PREFIX}row_cumsum_since",
+}
+"""Functions whose second argument says where they begin anew, and the ones of the lab that do."""
 _ORDER_MATTERS = frozenset({"row_number", "prev", "next", "row_cumsum", "row_rank_dense", "row_rank_min"})
 
 
@@ -137,9 +142,27 @@ class Shaping(Expressions):
             return
         if flow.per and any(isinstance(c, ast.Call) and c.name in _ORDER_MATTERS for c in ast.walk(node)):
             raise UnrunnableError("a function over neighbouring rows in a subquery")
-        found = list(self.items(node.items, flow.row, scope, Namer(node.items, flow.row.columns)))
+        before, namer = list(flow.row.columns), Namer(node.items, flow.row.columns)
+        places: list[ast.Name] = []
+        items = tuple(self._without_restarts(flow, item, scope, places) for item in node.items)
+        found = list(self.items(items, flow.row, scope, namer))
         added = {name: kind for name, _, kind in found}
         flow.add(trees.extend(*(trees.named(name, value) for name, value, _ in found)), flow.row.with_columns(added))
+        if places:  # windows of parts have shuffled the rows
+            flow.add(ast.Sort(0, 0, (ast.Ordered(0, 0, places[0], descending=False),)))
+            self.select(flow, list(dict.fromkeys([*before, *added])))
+
+    def _without_restarts(self, flow: Flow, node: ast.Node, scope: Scope, places: list[ast.Name]) -> ast.Node:
+        """A number or sum that begins anew is one within the rows since it did so last, which are numbered first."""
+        if not (isinstance(node, ast.Call) and node.name in _RESTARTING and len(node.arguments) == 2):
+            return trees.mapped(node, lambda part: self._without_restarts(flow, part, scope, places))
+        value, restart = node.arguments
+        begins, since, place = self.fresh("begins"), self.fresh("since"), self.fresh("row")
+        flag = trees.call("iff", self.condition(restart, flow.row, scope), trees.number(1), trees.number(0))
+        self.extended(flow, {begins: flag, place: lab("row_number", trees.number(1))}, "long")
+        self.extended(flow, {since: lab("row_cumsum", trees.name(begins))}, "long")
+        places.append(trees.name(place))
+        return ast.Call(0, 0, _RESTARTING[node.name], (value, trees.name(since), trees.name(place)))
 
     def extended(self, flow: Flow, columns: dict[str, ast.Node], kind: str = "unknown") -> None:
         """Add columns whose expressions are written already."""

@@ -229,6 +229,8 @@ _WINDOWS: Mapping[str, str] = {
     "prev_or": "lag({0}, CAST({1} AS BIGINT), {2}) OVER ()",
     "next_or": "lead({0}, CAST({1} AS BIGINT), {2}) OVER ()",
     "row_cumsum": "sum({0}) OVER (ROWS UNBOUNDED PRECEDING)",
+    "row_number_since": "(row_number() OVER (PARTITION BY {1} ORDER BY {2}) - 1 + {0})",
+    "row_cumsum_since": "sum({0}) OVER (PARTITION BY {1} ORDER BY {2} ROWS UNBOUNDED PRECEDING)",
     **{
         f"rank_{order}_{nulls}".lower(): f"row_number() OVER (PARTITION BY {{0}} ORDER BY {{1}} {order} NULLS {nulls})"
         for order in ("ASC", "DESC")

@@ -27,8 +27,7 @@ _PRIMITIVE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Bins:
-    """The axis of a series: the column of a row's bin, the name of the axis, its bounds and step, and whether there is
-    a series without rows."""
+    """The axis of a series: the column of a row's bin, its name, bounds and step; `always`: a series without rows."""
 
     at: str
     axis: str
