@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from html import escape
 from importlib import import_module
 from typing import Any
@@ -35,7 +36,7 @@ from tracehound.tools.languages.search import All, AnyOf, Condition, Expression,
 from tracehound.tools.languages.translate import ALSO
 from tracehound.tools.languages.views import Attribute, View, all_views
 
-SEARCHES = 40 if os.environ.get("TRACEHOUND_FULL") else 5
+SEARCHES = 40 if os.environ.get("TRACEHOUND_FULL") else 3
 ROWS = 25
 START = datetime(2026, 11, 1, tzinfo=UTC)
 EACH = timedelta(hours=1)
@@ -301,9 +302,13 @@ def ran(telemetry: Telemetry, place: Place, query: Query) -> list[dict[str, Any]
             sql = f"SELECT * EXCLUDE (document) FROM {telemetry.place(table)} WHERE {clause.sql}"
             return [row for row in telemetry.run(sql, clause.values).records() if start <= moment(place, row) < end]
         case _:
-            surface: sql_kql.Surface = "sentinel" if query.platform is Platform.SENTINEL else "defender"
-            answer = sql_kql.Engine(telemetry, surface, end).run(query.text)
+            answer = engine(telemetry, query.platform).run(query.text)
             return [dict(zip([name for name, _ in answer.columns], row, strict=True)) for row in answer.rows]
+
+
+@cache
+def engine(telemetry: Telemetry, platform: Platform) -> sql_kql.Engine:
+    return sql_kql.Engine(telemetry, "sentinel" if platform is Platform.SENTINEL else "defender", START)
 
 
 def moment(place: Place, row: Mapping[str, Any]) -> datetime:

@@ -42,7 +42,7 @@ from tracehound.tools.languages.search import (
 from tracehound.tools.languages.views import views_for
 from tracehound.tools.languages.vocabulary import EventClass
 
-SEARCHES = 1_000 if os.environ.get("TRACEHOUND_FULL") else 80
+SEARCHES = 1_000 if os.environ.get("TRACEHOUND_FULL") else 56
 START = datetime(2026, 11, 20, 8, tzinfo=UTC)
 END = START + timedelta(days=3)
 SENSORS = frozenset({FALCON, SENTINELONE, DEFENDER, SENTINEL})
