@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ...knowledge.errors import UnsafeValueError
 from ...tools.languages import cql
 from ...tools.languages.cql import ast
 from ...tools.languages.cql.conditions import RAW
-from ...tools.languages.literals import block_pattern
 from ...tools.languages.syntax import QuerySyntaxError
 from .sql import Clause, QueryRejectedError, joined, like_literal, like_wildcards, quoted
+from .sql_blocks import within
 from .tables import tables
 from .telemetry import Telemetry
 
@@ -310,7 +309,7 @@ def _condition(node: ast.Node, columns: Sequence[str]) -> Clause:
             return joined([_equal(column, value, ignore_case) for value in values], "OR") if column else Clause("FALSE")
         case ast.Cidr(field=name, blocks=blocks):
             column = _column(name, columns) or "NULL"
-            return joined([_within(column, block.text) for block in blocks], "OR")
+            return joined([within(block.text, f"CAST({column} AS VARCHAR)", (), CANNOT) for block in blocks], "OR")
         case ast.Test(left=left, comparator=comparator, right=right):
             return _tested(_value(left, columns), comparator, _value(right, columns))
         case ast.Compare(field=name, comparator=comparator, value=value):
@@ -333,18 +332,6 @@ def _equal(column: str, value: ast.Text | ast.Regex, ignore_case: bool = False) 
     if ignore_case:
         return Clause(f"lower({text}) = lower(?)", (value.text,))
     return Clause(f"{text} = ?", (value.text,))
-
-
-def _within(column: str, block: str) -> Clause:
-    """Whether a field is an address of a block."""
-    try:
-        addresses = block_pattern(block)
-    except UnsafeValueError as exc:
-        raise QueryRejectedError(f"{block!r} is not a block of addresses") from exc
-    if addresses is None:
-        raise QueryRejectedError(f"{CANNOT}a block of IPv6 addresses")
-    text, octets = f"CAST({column} AS VARCHAR)", r"^(\d{1,3}\.){3}\d{1,3}$"
-    return Clause(f"(regexp_matches({text}, ?) AND regexp_matches({text}, ?))", (octets, addresses))
 
 
 def _tested(left: Clause, comparator: str, right: Clause) -> Clause:

@@ -23,7 +23,8 @@ from ...tools.languages.spl.times import resolve
 from ...tools.languages.syntax import QuerySyntaxError
 from ...tools.languages.values import block_of
 from .sql import Clause, QueryRejectedError, joined, like_wildcards, naive
-from .sql_spl_expressions import CANNOT, MACROS, Column, Expressions, Term, block_clause, iso, pattern_for_re2
+from .sql_blocks import within
+from .sql_spl_expressions import CANNOT, MACROS, Column, Expressions, Term, iso, pattern_for_re2
 from .tables import tables
 from .telemetry import Result, Telemetry, fetch
 
@@ -466,7 +467,7 @@ def _equal(column: Column | None, text: str) -> Clause:
         block_of(text)
     except UnsafeValueError:
         return same
-    return joined([same, block_clause(text, _term(column).text.sql)], "OR")
+    return joined([same, within(text, _term(column).text.sql, (), CANNOT)], "OR")
 
 
 def _ordered(column: Column | None, comparator: str, text: str) -> Clause:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Literal
 
-from ...knowledge.errors import UnsafeValueError
-from ...tools.languages.literals import block_pattern, regex_problem
+from ...tools.languages.literals import regex_problem
 from ...tools.languages.spl import ast
 from ...tools.languages.spl.expressions import COMPARISONS
 from ...tools.languages.spl.times import relative
 from .sql import Clause, QueryRejectedError, joined
+from .sql_blocks import within
 
 Kind = Literal["text", "number", "truth", "list"]
 CANNOT = "the lab cannot run this query: "
@@ -83,22 +83,6 @@ def pattern_for_re2(pattern: str) -> str:
     if problem is not None:
         raise QueryRejectedError(f"{CANNOT if problem[0] == 'warning' else ''}{problem[1]}")
     return written
-
-
-def block_clause(text: str, sql: str, values: tuple[object, ...] = ()) -> Clause:
-    """Whether a text is an address of a block.
-
-    Raises:
-        QueryRejectedError: it is no block, or one of IPv6, which the lab cannot compare.
-    """
-    try:
-        addresses = block_pattern(text)
-    except UnsafeValueError as exc:
-        raise QueryRejectedError(f"{text!r} is not a block of addresses") from exc
-    if addresses is None:
-        raise QueryRejectedError(f"{CANNOT}a block of IPv6 addresses")
-    octets = r"^(\d{1,3}\.){3}\d{1,3}$"
-    return Clause(f"(regexp_matches({sql}, ?) AND regexp_matches({sql}, ?))", (*values, octets, *values, addresses))
 
 
 class Expressions:
@@ -206,7 +190,7 @@ class Expressions:
 
     def _cidrmatch(self, given: Sequence[ast.Expression]) -> Term:
         block = _constant(given[0], "cidrmatch")
-        return self._each(given[1], lambda value: block_clause(block, value.sql, value.values))
+        return self._each(given[1], lambda value: within(block, value.sql, value.values, CANNOT))
 
     def _each(self, item: ast.Expression, test: Callable[[Clause], Clause]) -> Term:
         """A test of a text; of a list any of whose texts passes."""
