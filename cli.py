@@ -375,15 +375,18 @@ def check(
     collection: Annotated[str | None, typer.Option("--collection", help="Table, repository or endpoint.")] = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="KQL: tables instead of the built-in ones.")] = None,
     functions: Annotated[Path | None, typer.Option("--functions", help="KQL: functions of the workspace.")] = None,
+    workspace: Annotated[bool, typer.Option("--workspace", help="KQL: ask the connected workspace for both.")] = False,
     as_json: JsonFlag = False,
     as_batch: BatchFlag = False,
 ) -> None:
     """Validate one query: grammar, schema, types, policy."""
-    from tracehound.agent.checking import Checker, read_language
+    from tracehound.agent.checking import Checker, connected_workspace, read_language
     from tracehound.agent.query_rendering import show_check
     from tracehound.evals.lab.runnable import unsupported
 
-    checker = Checker(read_language(language), schema, functions)
+    spoken = read_language(language)
+    asked = connected_workspace(_settings()) if workspace else None
+    checker = Checker(spoken, schema, functions, asked)
 
     def report(text: str, place: str | None) -> dict[str, Any]:
         lacking = unsupported(checker.language, text, place)

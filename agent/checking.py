@@ -1,5 +1,7 @@
 """The verdict on one query, as `check --json` gives it; it needs no graph and no estate."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from ..knowledge.errors import ConfigurationError, QueryError, UsageError
 from ..tools.languages.query import Check, Language
 from ..tools.languages.translate import check_query
+from .settings import Settings
 
 
 def read_language(name: str) -> Language:
@@ -21,11 +24,36 @@ def read_language(name: str) -> Language:
     return known[name]
 
 
+def connected_workspace(settings: Settings) -> Mapping[str, Any]:
+    """What the workspace of the settings knows of its tables and functions.
+
+    Raises:
+        ConfigurationError: none is connected.
+        VendorError: it gives no usable answer.
+    """
+    from ..tools.vendors.connect import workspace
+    from ..tools.vendors.settings import EstateSettings
+
+    return asyncio.run(workspace(EstateSettings.from_environment(settings.vendor_environment())))
+
+
 class Checker:
     """Checks many queries of one language against the same tables."""
 
-    def __init__(self, language: Language, schema_file: Path | None = None, functions_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        language: Language,
+        schema_file: Path | None = None,
+        functions_file: Path | None = None,
+        workspace: Mapping[str, Any] | None = None,
+    ) -> None:
         """Read the files once.
+
+        Args:
+            language: Of all its queries.
+            schema_file: Tables of KQL instead of the built-in ones.
+            functions_file: Functions of KQL instead of those of Defender and Sentinel.
+            workspace: What a workspace says of its own tables and functions; Defender's tables stay beside them.
 
         Raises:
             UsageError: a file for a language that has no use for it, or one that breaks its shape.
@@ -33,12 +61,18 @@ class Checker:
         """
         self.language = language
         self._own: dict[str, Any] = {}
-        if schema_file is None and functions_file is None:
+        if schema_file is None and functions_file is None and workspace is None:
             return
         if language is not Language.KQL:
-            raise UsageError(f"--schema and --functions are for kql; {language.value} has built-in tables only")
+            raise UsageError(
+                f"--schema, --functions and --workspace are for kql; {language.value} has built-in tables only"
+            )
         from ..tools.languages import kql
+        from ..tools.languages.kql.schema import tables
 
+        if workspace is not None:
+            self._own["schema"] = {**tables("defender"), **kql.from_metadata(workspace)}
+            self._own["functions"] = kql.functions_from_metadata(workspace)
         if schema_file:
             self._own["schema"] = kql.load_schema(_content(schema_file))
         if functions_file:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,6 +17,7 @@ from .estate import Estate, Reader, Responder
 from .falcon import Falcon
 from .falcon_response import FalconResponder
 from .microsoft import HUNTING_DAYS, Microsoft
+from .microsoft_metadata import workspace_metadata
 from .microsoft_response import DefenderResponder
 from .pacing import Clock, wall_clock
 from .sentinelone import SentinelOne
@@ -92,6 +93,22 @@ def responders(
     if settings.microsoft:
         found.append(DefenderResponder(settings.microsoft, connections.client("microsoft"), time))
     return {responder.platform: responder for responder in found}
+
+
+async def workspace(settings: EstateSettings, *, transport: Transport = None) -> Mapping[str, Any]:
+    """What the connected workspace of Log Analytics knows of its tables and functions, see `workspace_metadata`.
+
+    Raises:
+        ConfigurationError: no workspace is configured.
+        VendorError: it gives no usable answer.
+    """
+    if settings.microsoft is None:
+        raise ConfigurationError(
+            "no workspace is connected; set TRACEHOUND_MICROSOFT_TENANT_ID, _CLIENT_ID, "
+            "_CLIENT_SECRET and _WORKSPACE_ID"
+        )
+    async with _Connections(settings, transport).client("microsoft") as client:
+        return await workspace_metadata(settings.microsoft, client)
 
 
 @dataclass(frozen=True)
