@@ -192,9 +192,28 @@ def beside_domain(text: str, kind: str) -> str:
 
 
 def keeps_to_name(text: str, kind: str) -> bool:
-    """Whether the pattern that `beside_domain` makes of a pattern finds no more: it looks for no begin before a domain."""
-    anchors = _BEGINS if kind == "user" else _ENDS
-    return not any(piece.group() in anchors for piece in _PIECE.finditer(text))
+    """Whether the pattern that `beside_domain` makes of a pattern finds no more than it.
+
+    A host's must not ask for its end, behind which a domain follows; a user's must, so that it cannot lie in the domain.
+    """
+    pieces = [piece.group() for piece in _PIECE.finditer(text)]
+    if kind == "host":
+        return not any(piece in _ENDS for piece in pieces)
+    if any(piece in _BEGINS for piece in pieces) or _has_alternatives(pieces):
+        return False
+    while pieces and pieces[-1] == ")":
+        pieces.pop()
+    return bool(pieces) and pieces[-1] in _ENDS
+
+
+def _has_alternatives(pieces: Sequence[str]) -> bool:
+    """Whether a `|` stands outside all groups."""
+    depth = 0
+    for piece in pieces:
+        depth += piece.startswith("(") - (piece == ")")
+        if piece == "|" and depth == 0:
+            return True
+    return False
 
 
 def joined_patterns(patterns: Sequence[str]) -> str:

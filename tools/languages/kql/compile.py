@@ -131,7 +131,8 @@ class _Kql(Builder[ast.Node]):
         match condition.op:
             case Operator.EXISTS:
                 known = place.type == "string" or place.type in DYNAMIC
-                return Part(_call("isnotempty", place.text) if known else _call("isnotnull", place.node))
+                subject = place.last_part if place.basename else place.text
+                return Part(_call("isnotempty", subject) if known else _call("isnotnull", place.node))
             case Operator.GT | Operator.GE | Operator.LT | Operator.LE:
                 return _ordered(condition, place)
             case _ if place.type in NUMBERS or place.type in ("bool", "datetime"):

@@ -125,7 +125,8 @@ class _Spl(Builder[Piece]):
         if attribute.type in ("datetime", "epoch_s", "epoch_ms"):
             return self._moment(condition, attribute)
         if op is Ask.EXISTS:
-            return Part(_exists(name, attribute))
+            node = _exists(name, attribute)
+            return Part(node) if attribute.transform == "none" else Part(node, False, "asked of the whole path")
         if op in _ORDER:
             return self._ordered(condition, attribute)
         texts = [str(value) for value in condition.values]
