@@ -20,6 +20,14 @@ def _inner_wildcard(outcome: Outcome) -> bool:
     return "(?s:" in outcome.our_query
 
 
+def _uncarried(outcome: Outcome) -> bool:
+    """Whether the backend asks for a field of Sysmon that the view of such events does not carry."""
+    launch = re.search(r"EventCode=1\b", outcome.corrected.query) is not None
+    beside = r"CommandLine|Description|OriginalFileName|ParentCommandLine|ParentImage|Product"
+    fields = "CurrentDirectory|Hashes" if launch else f"CallTrace|SignatureStatus|{beside}"
+    return re.search(rf"\b({fields})\b", outcome.corrected.query) is not None
+
+
 EXPLANATIONS: Sequence[tuple[Sign, str]] = (
     (
         _theirs(r"(?i)\bnot [^()\n]+? or "),
@@ -43,6 +51,27 @@ EXPLANATIONS: Sequence[tuple[Sign, str]] = (
         _theirs(r'="[^"]*\*[^"]*"|= "[^"]*\*[^"]*"', "s1ql", "powerquery"),
         "a value with a wildcard inside becomes an equality with a star in it",
     ),
+    (
+        _theirs(r"DeviceRegistryEvents", "kql"),
+        "the name of a registry value is looked for in the key, where Defender does not keep it",
+    ),
+    (_theirs(r"\bisnull\(", "kql"), "a text without a value is asked for by `isnull`, which no text is"),
+    (
+        _theirs(r"(?s)SubStatus", "kql", "spl"),
+        "a failed logon has two codes: ours compares the SubStatus alone",
+    ),
+    (
+        _theirs(r"TargetImageFileName", "cql"),
+        "the loading process is asked for in a field that the event does not have",
+    ),
+    (_theirs(r"IntegrityLevel In \(", "s1ql"), "values of a list of fixed words are compared with case"),
+    (
+        lambda outcome: (
+            outcome.language.startswith("spl") and "ours" in outcome.corrected.wrong and _uncarried(outcome)
+        ),
+        "a field that no attribute carries there: ours leaves the alternative or the filter out, and says so",
+    ),
+    (_theirs(r"\\\*", "spl"), "a plain star behind a backslash is written so that Splunk reads a wildcard"),
     (_inner_wildcard, "a value with a wildcard inside becomes several `contains`, in any order and place"),
     (
         _theirs(r"\bUser (contains|=)", "powerquery"),

@@ -193,6 +193,13 @@ def test_an_account_with_its_domain_is_found_in_one_field_and_in_two(tmp_path: P
     assert not matches(where, event | {"actor.user.name": "mara"})
 
 
+def test_an_integrity_level_is_asked_by_its_name_and_as_the_rule_has_it(tmp_path: Path) -> None:
+    assert condition(imported(tmp_path, one("", "[High, S-1-16-16384]", "IntegrityLevel"))) == {
+        "field": "process.integrity",
+        "eq": ["High", "System", "S-1-16-16384"],
+    }
+
+
 def test_hashes_are_told_apart_by_their_kind(tmp_path: Path) -> None:
     text = one("|contains", f"['SHA256={'a' * 64}', 'MD5={'b' * 32}']", "Hashes")
     assert condition(imported(tmp_path, text)) == {

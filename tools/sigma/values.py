@@ -133,7 +133,9 @@ def _text(target: Target, value: sigma.SigmaString, hives: Callable[[str], Itera
         return _account(*target.attribute, text)
     if target.name and (last := _last_part(target.name, op, text)) is not None:
         return last
-    return _compared(target, op, _spelled(target, op, _known(target, text), hives))
+    known = _known(target, text)
+    as_written = [text] if target.rename and known != text else []  # a log may hold it as Sigma has it
+    return _compared(target, op, [*_spelled(target, op, known, hives), *as_written])
 
 
 def _account(name: str, domain: str, text: str) -> Expression:
