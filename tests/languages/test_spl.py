@@ -4,7 +4,6 @@ import os
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -830,11 +829,11 @@ def expressions() -> st.SearchStrategy[Expression]:
     return st.recursive(leaves, joined, max_leaves=5)
 
 
-@dataclass(frozen=True, repr=False)
 class Drawn:
-    telemetry: Telemetry
-    events: Mapping[str, Mapping[str, Any]]
-    """Id of a row to the event that is read from it."""
+    """Rows, and the id of each to the event that is read from it. A plain class: what fails shows no 300 events."""
+
+    def __init__(self, telemetry: Telemetry, events: Mapping[str, Mapping[str, Any]]) -> None:
+        self.telemetry, self.events = telemetry, events
 
 
 @pytest.fixture(scope="module")
@@ -877,9 +876,9 @@ def test_the_rows_are_those_that_the_search_means(drawn: Drawn, expression: Expr
         return
     found = {row["EventRecordID"] for row in asked(drawn.telemetry, made.text)}
     if made.cannot_express:
-        assert found >= meant, made.text
+        assert not meant - found, made.text
     else:
-        assert found == meant, made.text
+        assert not meant ^ found, made.text
 
 
 def corpus() -> list[Path]:
