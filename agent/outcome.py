@@ -8,8 +8,7 @@ OK, INCOMPLETE, FAILED_CLAIM, DENIED, LIMIT, DECLINED = 0, 4, 5, 6, 7, 8
 def exit_code(answer: Answer) -> int:
     """The code a shell gets; incomplete evidence only when nothing else applies."""
     if answer.declined is not None:
-        refused = answer.route == "respond" and bool(answer.proposals)
-        return DENIED if refused else DECLINED
+        return DENIED if answer.declined.refused else DECLINED
     if answer.verification.failed or answer.verification.uncited:
         return FAILED_CLAIM
     if any(gap.text.startswith("limit reached") for gap in answer.gaps):

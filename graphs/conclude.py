@@ -3,7 +3,7 @@
 Each step is short; the thinking is in the pure modules that it calls.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -25,7 +25,7 @@ from ..tools.evidence.records import (
     Verification,
     WindowRecord,
 )
-from ..tools.evidence.story import Focus, Story, assemble
+from ..tools.evidence.story import Focus, Story, assemble, involves
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM
 from ..tools.hunts import Hunt
@@ -37,6 +37,8 @@ from .matching import OFF_TOPIC, SearchText
 from .state import Deps, Scope, State
 
 MAX_RUNBOOKS = 3
+MAX_MATCHES = 60
+MAX_INSTRUCTIONS = 3
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Draft:
     triage: Triage | None = None
     declined: Declined | None = None
     summary: str = ""
+    matches: int = 0
+    """Entries that answer by themselves, where nothing connects them into a story."""
     suggestions: list[str] = field(default_factory=list)
     started: float = field(default_factory=monotonic)
 
@@ -68,6 +72,7 @@ def focus(scope: Scope, library: HuntLibrary) -> Focus:
         names=frozenset(scope.names),
         findings=frozenset(scope.alerts),
         hunts=frozenset(telling),
+        broad=len(telling) < len(asked),
         outbound=scope.outbound,
         since=scope.window.start,
     )
@@ -150,8 +155,12 @@ def tell(state: State, deps: Deps) -> None:
         return
     _tell_entries(draft, deps)
     _tell_look_alikes(draft, deps)
+    _tell_tallies(draft, deps)
+    if not draft.entries:
+        _tell_matches(scope, draft, deps)
     if not draft.entries:
         _tell_absence(scope, draft, deps)
+    _tell_instructions(draft, deps)
     if state["route"] == "alert":
         _tell_triage(scope, draft, deps)
     _tell_gaps(scope, draft, deps)
@@ -212,11 +221,65 @@ def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
         draft.entries.append(_entry(first, claim, "benign", text))
 
 
+def _tell_tallies(draft: Draft, deps: Deps) -> None:
+    """How many mails each sender of the story sent, and how many were stopped."""
+    senders: dict[str, list[Happening]] = {}
+    for item in draft.story.entries:
+        if item.event_class is EventClass.EMAIL:
+            senders.setdefault(item.text("email.from").lower(), []).append(item)
+    for items in senders.values():
+        queries = [query for item in items for query in _queries_of(item, deps)]
+        events = [event for item in items for event in item.events]
+        claim = claiming.tally(f"C{len(draft.claims) + 1}", events, queries) if len(events) > 1 else None
+        if claim is not None:
+            draft.claims.append(claim)
+            deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
+
+
+def _tell_instructions(draft: Draft, deps: Deps) -> None:
+    """Name what telemetry says to an assistant; it is evidence and changes nothing else."""
+    told: set[str] = set()
+    shown = {name for entry in draft.entries for name in entry.evidence}
+    for item in deps.workspace.happenings():
+        for event in item.events:
+            if event.evidence not in shown or len(told) >= MAX_INSTRUCTIONS:
+                continue
+            claim = claiming.instruction(f"C{len(draft.claims) + 1}", [event], _queries_of(item, deps))
+            if claim is not None and claim.text not in told:
+                told.add(claim.text)
+                draft.claims.append(claim)
+                deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
+
+
+def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
+    """What was asked for and is no story: the rows of the asked hunts themselves, such as weaknesses or mails."""
+    around = focus(scope, deps.library)
+    found = [item for item in _asked_for(scope, deps) if involves(item, around, draft.story.directory)]
+    for item in sorted(found, key=lambda item: (item.time, item.index))[:MAX_MATCHES]:
+        claim = _observe(item, draft, deps)
+        draft.entries.append(_entry(item, claim, "context", claim.text))
+        draft.matches += 1
+
+
+def _asked_for(scope: Scope, deps: Deps) -> list[Happening]:
+    """Rows that a search of an asked hunt stands for: the telling ones, or else those that a telling hunt lists."""
+    happenings = [item for item in deps.workspace.happenings() if item.events[0].time is not None]
+    telling = {
+        hunt for hunt in scope.hunts if hunt in deps.library.hunts and not _only_collects(deps.library.hunts[hunt])
+    }
+
+    def by(hunts: Collection[str], signals: Collection[str]) -> list[Happening]:
+        return [item for item in happenings if any(x.hunt in hunts and x.signal in signals for x in item.labels)]
+
+    return by(scope.hunts, ("strong", "medium", "inventory")) or by(telling, ("context",))
+
+
 def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
     """Nothing was found: said only over queries that are complete, empty, and cover the window."""
     titles = [deps.library.get(hunt).title for hunt in scope.hunts if hunt in deps.library.hunts]
     what = " or ".join(titles[:2]) or "suspicious activity"
-    about = f" for {', '.join((*scope.hosts, *scope.users))}" if scope.hosts or scope.users else ""
+    named = (*scope.hosts, *scope.users, *scope.addresses, *scope.names)
+    about = f" for {', '.join(named)}" if named else ""
     asked = [record for record in deps.workspace.records.values() if record.hunt in scope.hunts]
     window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
     # A hunt that brought rows, failed or was cut short anywhere supports no absence, however empty the rest is.
@@ -301,12 +364,17 @@ def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
             return f"{lead}{absent[0][:1].upper()}{absent[0][1:]}."
         return lead + (_unconnected(scope, deps) or "Nothing that answers the question was found.")
     names = {item.id: item.alias for item in deps.workspace.evidence.values()}
-    steps = "; ".join(_steps(draft.story.entries, names)) or claiming.cited(
+    counts = [
+        claiming.cited(claim.text, claim.evidence, names, limit=1)
+        for claim in draft.claims
+        if claim.predicate == claiming.TALLY
+    ]
+    steps = "; ".join([*counts, *_steps(draft.story.entries, names)]) or claiming.cited(
         told[0].text, told[0].evidence, names, limit=2
     )
     hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
     also = f" {ruled} look-alike{'s were' if ruled > 1 else ' was'} ruled out." if ruled else ""
-    count = f"{len(told)} connected event{'s' if len(told) > 1 else ''}"
+    count = f"{len(told)} {'matching' if draft.matches else 'connected'} event{'s' if len(told) > 1 else ''}"
     return f"{lead}{count} on {hosts or 'no named host'}: {steps}.{also}"
 
 
@@ -343,8 +411,18 @@ def verify(state: State, deps: Deps) -> None:
     scope = state.get("scope")
     window = WindowRecord(start=scope.window.start, end=scope.window.end) if scope else None
     phrases = {search.says for hunt in deps.library.all() for search in hunt.searches if search.says}
+    given: tuple[str, ...] = ()
+    if state["route"] == "explain":
+        from ..tools.explain import texts_of
+
+        given = texts_of(state["question"])
     claims, counts = verifying.verify(
-        draft.claims, workspace.evidence.values(), workspace.records.values(), window=window, phrases=phrases
+        draft.claims,
+        workspace.evidence.values(),
+        workspace.records.values(),
+        window=window,
+        phrases=phrases,
+        given=given,
     )
     draft.claims, draft.verification = claims, counts
 

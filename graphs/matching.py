@@ -5,7 +5,7 @@ from typing import Any
 
 from ..tools.library import HuntLibrary
 from .plan import Slots, fits
-from .routing import speaks_of_an_estate
+from .routing import speaks_of_an_estate, speaks_of_something_else
 from .state import Scope
 from .think import Candidate
 
@@ -50,6 +50,8 @@ def _best(candidates: Sequence[Candidate]) -> float:
 
 def why_declined(question: str, scope: Scope, candidates: Sequence[Candidate]) -> str | None:
     """Why the question cannot be answered, or None when it can."""
+    if speaks_of_something_else(question) and not (scope.hosts or scope.addresses or scope.names):
+        return OFF_TOPIC
     named = bool(scope.hosts or scope.users or scope.addresses or scope.names or scope.slots)
     if not named and not is_about_an_estate(question, candidates):
         return OFF_TOPIC

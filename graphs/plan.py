@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import WORKPLACES, Directory, Happening, is_public
@@ -242,6 +243,8 @@ def neighbours(story: Story, window: Window) -> list[Wanted]:
     wanted += _writers(entries, window)
     wanted += _accounts(entries, story.directory, window)
     wanted += _outside_addresses(entries, story.directory, window)
+    wanted += _mails(entries, window)
+    wanted += _places(entries, window)
     wanted += _unknown_addresses(entries, story.directory, window)
     return together(wanted)
 
@@ -372,6 +375,54 @@ def _outside_addresses(entries: Sequence[Happening], directory: Directory, windo
         return []
     where = Condition(field="dst_endpoint.ip", values=tuple(sorted(addresses))[:40])
     return [Wanted(Search(event_class=EventClass.NETWORK, where=where, window=window), "neighbours.same-address")]
+
+
+def _mails(entries: Sequence[Happening], window: Window) -> list[Wanted]:
+    """The whole of a suspicious sender's mail, and who clicked on links to its domain."""
+    clicked = {_domain_of(entry) for entry in entries if entry.event_class is EventClass.URL and entry.signal >= MEDIUM}
+    wanted = [_mails_of(tuple(sorted(clicked - {""}))[:20], window)] if clicked - {""} else []
+    mails = [entry for entry in entries if entry.event_class is EventClass.EMAIL and entry.signal >= MEDIUM]
+    senders = tuple(sorted({name for mail in mails for name in mail.values("email.from")}))[:20]
+    if not senders:
+        return wanted
+    domains = tuple(sorted({sender.rpartition("@")[2].lower() for sender in senders} - {""}))
+    of_senders = Search(
+        event_class=EventClass.EMAIL, where=Condition(field="email.from", values=senders), window=window
+    )
+    on_links = Condition(field="url.url_string", op=Operator.CONTAINS, values=domains)
+    clicks = Search(event_class=EventClass.URL, where=on_links, window=window)
+    return [*wanted, Wanted(of_senders, "neighbours.sender"), Wanted(clicks, "neighbours.clicks")]
+
+
+def _domain_of(click: Happening) -> str:
+    url = click.text("url.url_string")
+    return (urlsplit(url if "//" in url else f"//{url}").hostname or "").lower()
+
+
+def _mails_of(domains: tuple[str, ...], window: Window) -> Wanted:
+    """The mails that a clicked link may have come from."""
+    where = AnyOf(
+        of=(
+            Condition(field="email.from", op=Operator.ENDSWITH, values=tuple(f"@{domain}" for domain in domains)),
+            Condition(field="url.url_string", op=Operator.CONTAINS, values=domains),
+        )
+    )
+    return Wanted(Search(event_class=EventClass.EMAIL, where=where, window=window), "neighbours.mails")
+
+
+def _places(entries: Sequence[Happening], window: Window) -> list[Wanted]:
+    """What a suspicious account of the cloud did from the outside addresses that it came from."""
+    cloud = (EventClass.AUTHENTICATION, EventClass.ACCOUNT, EventClass.API)
+    acts = [entry for entry in entries if entry.event_class in cloud and entry.signal >= MEDIUM and not entry.host]
+    users = tuple(sorted({act.user for act in acts if act.user}))[:20]
+    addresses = tuple(sorted({ip for act in acts for ip in act.source_ips if is_public(ip)}))[:40]
+    if not users or not addresses:
+        return []
+    from_there = Condition(field="src_endpoint.ip", values=addresses)
+    where = conjunction(Condition(field="user.name", values=users), from_there)
+    wanted = [Wanted(Search(event_class=kind, where=where, window=window), "neighbours.place") for kind in cloud]
+    clicks = Search(event_class=EventClass.URL, where=Condition(field="user.name", values=users), window=window)
+    return [*wanted, Wanted(clicks, "neighbours.clicked")]
 
 
 def _arrivals(entries: Sequence[Happening], directory: Directory, window: Window) -> list[Wanted]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..tools.evidence.records import Declined, Evidence, Proposal
 from ..tools.evidence.story_facts import Happening
@@ -24,8 +24,11 @@ TENANT_FIELDS: Mapping[Platform, tuple[str, ...]] = {
 
 ACTIONS: tuple[tuple[str, str], ...] = (
     (r"\b(?:release|un-?isolate|lift (?:the )?containment|reconnect)\b", "release_host"),
-    (r"\b(?:isolate|contain|off the network|disconnect)\b", "isolate_host"),
+    (r"\b(?:isolate|contain|disconnect|unplug|off (?:of )?(?:the|our) (?:network|lan|net|internet))\b", "isolate_host"),
     (r"\bquarantine (?:the )?(?:host|machine|device|endpoint)\b", "isolate_host"),
+    (r"\b(?:kill|end|terminate|revoke|close|drop)\b.*\bsessions?\b", "revoke_sessions"),
+    (r"\b(?:sign|log)\b.*\bout (?:everywhere|of everything|of all)\b", "revoke_sessions"),
+    (r"\b(?:remove|purge|delete|pull|recall|claw back|take)\b.*\b(?:(?:e-?)?mails?|messages?)\b", "remove_mail"),
     (r"\bkill\b", "kill_process"),
     (r"\bquarantine\b", "quarantine_file"),
     (r"\bblock\b", "block_indicator"),
@@ -33,8 +36,16 @@ ACTIONS: tuple[tuple[str, str], ...] = (
     (r"\brevoke\b", "revoke_sessions"),
     (r"\bdisable\b", "disable_account"),
     (r"\benable\b", "enable_account"),
-    (r"\b(?:remove|purge|delete) .*\bmail", "remove_mail"),
 )  # fmt: skip
+
+
+_TARGETS = ("email", "ip", "domain", "url", "hash", "file", "process")
+"""Kinds of entities, besides hosts and accounts, that a response action can be about."""
+
+
+def action_of(question: str) -> str:
+    """The response action that a question orders by its words; empty when none is known."""
+    return next((name for pattern, name in ACTIONS if re.search(pattern, question, re.IGNORECASE)), "")
 
 
 def propose_isolation(draft: "Draft", deps: Deps) -> None:
@@ -72,12 +83,17 @@ def _suspects(entries: tuple[Happening, ...]) -> list[str]:
 
 def propose_named(question: str, scope: Scope, draft: "Draft", deps: Deps) -> None:
     """Propose the action that the analyst asked for by name; a refusal is said with its reason."""
-    action = next((name for pattern, name in ACTIONS if re.search(pattern, question, re.IGNORECASE)), "")
+    action = action_of(question)
     if not action:
         draft.declined = Declined(reason="no response action was recognised; known are isolate and release of a host")
         return
     if action not in ("isolate_host", "release_host"):
-        draft.declined = Declined(reason=f"not supported yet: {action}")
+        about = ", ".join(
+            (*scope.hosts, *scope.users, *(value for kind in _TARGETS for value in scope.slots.get(kind, ())))
+        )
+        draft.declined = Declined(
+            reason=f"{action}{f' on {about}' if about else ''} is refused: this action is not supported yet"
+        )
         return
     if not scope.hosts:
         draft.declined = Declined(reason=f"{action} needs the name of a host, such as: isolate HOST")
@@ -95,8 +111,7 @@ def propose_named(question: str, scope: Scope, draft: "Draft", deps: Deps) -> No
         draft.summary = f"{action} on {host} ({platform.value}) is proposed as {made.id} and waits for a person."
     else:
         refused, why = made
-        draft.proposals.append(refused)
-        draft.declined = Declined(reason=why)
+        draft.declined = Declined(reason=f"{why}, recorded as {refused.id}", refused=refused.id)
 
 
 def _device(host: str, deps: Deps) -> tuple[Evidence, Platform] | None:
@@ -115,7 +130,7 @@ def _device(host: str, deps: Deps) -> tuple[Evidence, Platform] | None:
 
 def _propose(
     action: str, item: Evidence, platform: Platform, reason: str, cited: tuple[str, ...], deps: Deps, *, requester: str
-) -> Proposal | tuple[Proposal, str] | tuple[Any, str]:
+) -> Proposal | tuple[Proposal, str]:
     named = (str(item.raw[name]) for name in TENANT_FIELDS[platform] if item.raw.get(name))
     tenant = next(named, deps.estate.tenants.get(platform, ""))
     facts = facts_from_event(item.fields, platform=platform, tenant=tenant, seen_in=(item.id,))

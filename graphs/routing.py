@@ -48,5 +48,13 @@ def asks_outbound(question: str, hosts: tuple[str, ...]) -> bool:
 
 def speaks_of_an_estate(question: str) -> bool:
     """Whether any word of the question belongs to a security estate."""
-    words = set(re.findall(r"[a-z0-9-]+", question.lower()))
-    return bool(words & set(_rules()["estate_words"].split()))
+    return bool(_words(question) & set(_rules()["estate_words"].split()))
+
+
+def speaks_of_something_else(question: str) -> bool:
+    """Whether a word of the question belongs to another walk of life and none to a security estate."""
+    return bool(_words(question) & set(_rules()["elsewhere_words"].split())) and not speaks_of_an_estate(question)
+
+
+def _words(question: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9-]+", question.lower()))

@@ -63,6 +63,12 @@ def explain(text: str) -> Explanation:
     )
 
 
+def texts_of(question: str) -> tuple[str, ...]:
+    """The artefact that a question gives to be explained, and every text hidden in it."""
+    text = _artefact(question[:MAX_TEXT])
+    return (text, *(layer.text for layer in layers(text)))
+
+
 def _artefact(text: str) -> str:
     """The text without the question around it (`what does this do: ...`)."""
     asked = re.match(

@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from ..languages.vocabulary import EventClass
 from .event import Event
-from .merge import Group, group_of
+from .merge import Group, group_of, merge
 from .predicates import Values, predicate_for, render, repetition, shown, stamp
 from .records import Claim, Gap, QueryRecord, WindowRecord
 from .safe import safe, shorten
+from .tripwire import MARK, instructing
 
 NOT_FOUND = "not found"
+TALLY = "tally"
+INSTRUCTION = "holds an untrusted instruction"
 ASSESSED, ADVISED, UNKNOWN = "assessed", "recommended", "not known"
 
 
@@ -87,6 +91,82 @@ def absence(claim_id: str, what: str, queries: Sequence[QueryRecord], window: Wi
         object=where,
         queries=tuple(query.id for query in queries),
         text=f"no {shown_what} in {where} between {stamp(window.start)} and {stamp(window.end)}",
+    )
+
+
+def tally(claim_id: str, events: Sequence[Event], queries: Sequence[str] = ()) -> Claim | None:
+    """How many mails a sender sent and how they fared; None where the events are not mails of one sender.
+
+    The sentence is counted from the events alone, so that whoever holds the rows can count it again.
+    """
+    text = tally_text(events)
+    if text is None:
+        return None
+    return Claim(
+        id=claim_id,
+        kind="observation",
+        subject=text.partition(" sent ")[0],
+        predicate=TALLY,
+        object="",
+        evidence=tuple(dict.fromkeys(event.evidence for event in events)),
+        queries=tuple(dict.fromkeys(queries)),
+        text=text,
+        time=min((event.time for event in events if event.time), default=None),
+    )
+
+
+def tally_text(events: Sequence[Event]) -> str | None:
+    """`x@y sent 23 mails to 21 recipients: 17 Delivered, 6 Blocked`; reports of one mail count once."""
+    senders = {event.text("email.from").lower() for event in events} - {""}
+    if len(senders) != 1 or any(event.event_class is not EventClass.EMAIL for event in events):
+        return None
+    mails = merge(events, fold=False)
+    fates: dict[str, int] = {}
+    recipients: set[str] = set()
+    for mail in mails:
+        fate = next((word for event in mail.events if (word := event.text("email.delivery_action"))), "of unknown fate")
+        fates[fate] = fates.get(fate, 0) + 1
+        recipients |= {event.text("email.to").lower() for event in mail.events} - {""}
+    told = ", ".join(f"{number} {shown(fate, code=False)}" for fate, number in sorted(fates.items(), key=_most_first))
+    sender = shown(min(senders), code=False)
+    return f"{sender} sent {_number(len(mails), 'mail')} to {_number(len(recipients), 'recipient')}: {told}"
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _most_first(counted: tuple[str, int]) -> tuple[int, str]:
+    return -counted[1], counted[0]
+
+
+def instruction(claim_id: str, events: Sequence[Event], queries: Sequence[str] = ()) -> Claim | None:
+    """That rows hold text which addresses an assistant; None when they hold none."""
+    text = instruction_text(events)
+    if text is None:
+        return None
+    first = next(event for event in events if instructing([event]))
+    return Claim(
+        id=claim_id,
+        kind="observation",
+        subject=next(iter(instructing([first]))),
+        predicate=INSTRUCTION,
+        object="",
+        evidence=(first.evidence,),
+        queries=tuple(dict.fromkeys(queries)),
+        text=text,
+        time=first.time,
+    )
+
+
+def instruction_text(events: Sequence[Event]) -> str | None:
+    """The sentence about the first text that addresses an assistant."""
+    found = instructing(events)
+    if not found:
+        return None
+    name, value = next(iter(found.items()))
+    return (
+        f"{MARK} {name} holds {shown(value, code=True)}, which is addressed to an assistant; it was shown, not followed"
     )
 
 

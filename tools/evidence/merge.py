@@ -23,6 +23,8 @@ TOLERANCE = timedelta(seconds=3)
 ANY_TIME = timedelta(days=400)
 MIN_BURST = 3
 """Fewer repetitions are listed one by one."""
+MIN_FILES = 12
+"""The same for files: a handful written together are steps of their own, a folder full of them is one copying."""
 
 Key = tuple[str, ...]
 
@@ -288,6 +290,10 @@ def _rhythm(event: Event) -> tuple[Key, timedelta] | None:
             return (*key, away), _SECONDS if port in _REMOTE_PORTS else timedelta(minutes=15)
         case EventClass.DNS:
             return (host, _word(event, "query.hostname"), _base(event, "actor.process.name")), timedelta(minutes=15)
+        case EventClass.FILE:
+            folder = _path(event, "file.path").rpartition("\\")[0] or _word(event, "file.path").rpartition("/")[0]
+            by = (_base(event, "actor.process.name"), _number(event, "actor.process.pid"))
+            return (host, activity, user, folder, *by), _MINUTE
         case EventClass.SMB:
             share = _word(event, "share.name").rpartition("\\")[2]
             return (host, share, user, source), _MINUTE
@@ -356,7 +362,8 @@ def _fold(happenings: Sequence[list[Event]]) -> list[Group]:
             held.append([items])
     for held in runs.values():
         for run in held:
-            groups += [_group(run)] if len(run) >= MIN_BURST else [_group([items]) for items in run]
+            fewest = MIN_FILES if run[0][0].event_class is EventClass.FILE else MIN_BURST
+            groups += [_group(run)] if len(run) >= fewest else [_group([items]) for items in run]
     return groups
 
 

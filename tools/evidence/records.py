@@ -185,6 +185,8 @@ class Declined(Record):
     reason: str
     nearest: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()
+    refused: str = ""
+    """The approval id under which the ledger holds the refusal, when policy refused an action."""
 
 
 class Factor(Record):

@@ -40,6 +40,8 @@ class Focus:
     """Ids of alerts that the question is about."""
     hunts: frozenset[str] = frozenset()
     """Hunts whose behaviour is asked for."""
+    broad: bool = False
+    """A hunt that only collects was asked for as well: whatever is clearly wrong answers the question."""
     outbound: bool = False
     """The question asks for what came from its hosts, not for what came to them."""
     since: datetime | None = None
@@ -145,12 +147,13 @@ def is_anchor(item: Happening, focus: Focus, directory: Directory) -> bool:
         return not focus.hosts or bool(focus.hosts & _hosts(item, directory))
     if focus.names and not asked:
         return False
-    if not (asked or (not focus.hunts and item.signal >= STRONG)):
+    if not (asked or ((focus.broad or not focus.hunts) and item.signal >= STRONG)):
         return False
-    return _involves(item, focus, directory)
+    return involves(item, focus, directory)
 
 
-def _involves(item: Happening, focus: Focus, directory: Directory) -> bool:
+def involves(item: Happening, focus: Focus, directory: Directory) -> bool:
+    """Whether a happening has to do with the hosts, accounts and addresses that the question names."""
     if focus.users and not focus.users & {name.lower() for name in _users(item)}:
         return False
     if focus.addresses and not focus.addresses & (item.source_ips | item.destination_ips | _public_ips(item)):
@@ -270,10 +273,16 @@ def _is_linked_trace(item: Happening, kinds: set[str]) -> bool:
                 return False
             return "address" in kinds or ("remote" in kinds and _is_internal_connection(item))
         case EventClass.AUTHENTICATION:
+            if "place" in kinds and not item.host:
+                return item.text("status") != "Failure"
             by_person = not item.user.endswith("$") and item.user != "anonymous logon"
             return by_person and (bool(kinds & {"failure", "service"}) or ("remote" in kinds and item.is_remote_logon))
         case EventClass.SERVICE:
             return "service" in kinds
+        case EventClass.EMAIL:
+            return "campaign" in kinds
+        case EventClass.URL:
+            return "mail" in kinds
         case _:
             return False
 

@@ -9,15 +9,20 @@ session   what an account ran on a host after it logged on there from elsewhere
 account   one account acting from one host at one time
 failure   the same failed logons, seen by the host and by the domain controller
 address   the same rare outside address
+campaign  mails of one sender
+mail      a mail, and a click on what it links to
+click     a click on a suspicious mail's link, and what was wrong with the account soon after
+place     one account acting in the cloud from one outside address
 origin    a host that was already taken over, and a logon that came from it
 finding   an alert and what it is about
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 from ..languages.vocabulary import EventClass
 from .story_facts import (
@@ -40,6 +45,8 @@ SERVICE_START = timedelta(minutes=2)
 SESSION_REACH = timedelta(hours=8)
 ACCOUNT_REACH = timedelta(minutes=10)
 ORIGIN_REACH = timedelta(hours=24)
+CLOUD = (EventClass.AUTHENTICATION, EventClass.ACCOUNT, EventClass.API)
+CLICK_REACH = timedelta(days=14)
 RARE_HOSTS = 3
 """An outside address contacted by more hosts than this links nothing."""
 
@@ -73,6 +80,8 @@ def link(happenings: Sequence[Happening], directory: Directory, sessions: Sequen
         _account_links(happenings, directory),
         _failure_links(happenings),
         _address_links(happenings),
+        _mail_links(happenings),
+        _place_links(happenings),
         _finding_links(happenings, table),
     )
     return [found for source in sources for found in source]
@@ -286,6 +295,58 @@ def _address_links(happenings: Sequence[Happening]) -> Iterator[Link]:
         if outside and tainted and len(hosts) <= RARE_HOSTS:
             for left, right in pairwise(sorted(found, key=lambda happening: happening.time)):
                 yield Link(left.index, right.index, "address")
+
+
+def _mail_links(happenings: Sequence[Happening]) -> Iterator[Link]:
+    """Mails of one sender hang together when one of them is suspicious; a click belongs to the mail that held the link."""
+    by_sender: dict[str, list[Happening]] = defaultdict(list)
+    by_uid: dict[str, Happening] = {}
+    for happening in happenings:
+        if happening.event_class is EventClass.EMAIL:
+            by_sender[happening.text("email.from").lower()].append(happening)
+            by_uid.update(dict.fromkeys(happening.values("email.uid"), happening))
+    bad = {sender for sender, found in by_sender.items() if sender and any(mail.signal >= MEDIUM for mail in found)}
+    for sender in bad:
+        for left, right in pairwise(sorted(by_sender[sender], key=lambda mail: mail.time)):
+            yield Link(left.index, right.index, "campaign")
+    wrong: dict[str, list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.event_class in CLOUD and happening.user and happening.signal >= MEDIUM:
+            wrong[happening.user].append(happening)
+    for click in happenings:
+        if click.event_class is not EventClass.URL:
+            continue
+        for act in wrong.get(click.user, ()):
+            if _follows(act.time, click.time, ORIGIN_REACH):
+                yield Link(click.index, act.index, "click")
+        named = [mail for uid in click.values("email.uid") if (mail := by_uid.get(uid)) is not None]
+        for mail in named or _mails_from(_domain(click.text("url.url_string")), by_sender, bad):
+            if _follows(click.time, mail.time, CLICK_REACH):
+                yield Link(mail.index, click.index, "mail")
+
+
+def _mails_from(domain: str, by_sender: Mapping[str, list[Happening]], bad: set[str]) -> list[Happening]:
+    """The mails of a suspicious sender whose domain a link leads to."""
+    return [mail for sender in bad if domain and sender.endswith("@" + domain) for mail in by_sender[sender][:1]]
+
+
+def _domain(url: str) -> str:
+    return (urlsplit(url if "//" in url else f"//{url}").hostname or "").lower()
+
+
+def _place_links(happenings: Sequence[Happening]) -> Iterator[Link]:
+    """What an account did from an outside address at which something suspicious of it was seen."""
+    acts: dict[tuple[str, str], list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        if happening.event_class in CLOUD and happening.user:
+            for address in happening.source_ips:
+                if is_public(address):
+                    acts[happening.user, address].append(happening)
+    for found in acts.values():
+        if any(act.signal >= MEDIUM for act in found):
+            for left, right in pairwise(sorted(found, key=lambda act: act.time)):
+                if right.time - left.until <= ORIGIN_REACH:
+                    yield Link(left.index, right.index, "place")
 
 
 def _finding_links(happenings: Sequence[Happening], table: ProcessTable) -> Iterator[Link]:

@@ -15,9 +15,10 @@ from itertools import pairwise
 from typing import Any
 
 from ...knowledge import attack
+from ..explain import texts_of
 from ..languages.query import Platform
 from ..languages.vocabulary import EventClass
-from .claims import NOT_FOUND
+from .claims import INSTRUCTION, NOT_FOUND, TALLY, instruction_text, tally_text
 from .entities import entity_values
 from .event import Event
 from .merge import Group, merge
@@ -63,6 +64,8 @@ class Record:
     """Noun phrases that may precede a sentence (the hunts' `says`). None: any that names nothing of the case."""
     skew: timedelta = timedelta(seconds=3)
     """Difference of the clocks; events closer than this have no order."""
+    given: Collection[str] = ()
+    """Texts that the question itself gave: what an explanation, which reads no row, may name."""
     _entities: dict[str, set[str]] = field(default_factory=dict)
 
     def entities(self, kind: str) -> set[str]:
@@ -84,12 +87,14 @@ def verify(
     window: WindowRecord | None = None,
     phrases: Collection[str] | None = None,
     skew: timedelta = timedelta(seconds=3),
+    given: Collection[str] = (),
 ) -> tuple[list[Claim], Verification]:
     """Check every claim; gives them back with `verified` and `why_not` set, and the counts.
 
     Recommendations and assessments count as `assessments`. An uncited claim is also a failed one.
     """
-    record = Record({item.id: item for item in evidence}, {item.id: item for item in queries}, window, phrases, skew)
+    by_id = {item.id: item for item in evidence}
+    record = Record(by_id, {item.id: item for item in queries}, window, phrases, skew, given)
     verdicts = [(claim, _why_not(claim, record)) for claim in claims]
     checked = [_marked(claim, why) for claim, why in verdicts]
     judgements = ("assessment", "recommendation")
@@ -105,7 +110,10 @@ def verify(
 
 def verify_answer(answer: Answer, *, phrases: Collection[str] | None = None) -> Answer:
     """An answer with its claims checked against the evidence and queries that it carries."""
-    claims, counts = verify(answer.claims, answer.evidence, answer.queries, window=answer.window, phrases=phrases)
+    given = texts_of(answer.question) if answer.route == "explain" else ()
+    claims, counts = verify(
+        answer.claims, answer.evidence, answer.queries, window=answer.window, phrases=phrases, given=given
+    )
     return answer.model_copy(update={"claims": tuple(claims), "verification": counts})
 
 
@@ -161,6 +169,10 @@ def _bad_observation(claim: Claim, record: Record) -> str | None:
     events = [_event(row) for row in rows]
     if any(event.time is None for event in events):
         return f"{rows[0].id} has no time"
+    if claim.predicate == TALLY:
+        return None if claim.text == tally_text(events) else "the cited rows do not count up to it"
+    if claim.predicate == INSTRUCTION:
+        return None if claim.text == instruction_text(events) else "the cited row holds no such text"
     groups = merge(events)
     if len(groups) > 1:
         return "it cites rows of different happenings"
@@ -224,7 +236,7 @@ def _may_precede(says: str, rows: Sequence[Evidence], record: Record) -> bool:
 
 def _foreign(text: str, rows: Sequence[Evidence], record: Record, group: Group | None = None) -> str | None:
     """The first hard token of a text that no cited row holds, as a sentence."""
-    held = _Held(rows)
+    held = _Held(rows, () if rows else record.given)
     for pattern_, kind in ((_IP, "address"), (_HASH, "hash"), (_CVE, "CVE"), (_FILE, "file")):
         for match in pattern_.finditer(text):
             if not held.has(match[0]):
@@ -247,10 +259,9 @@ def _foreign(text: str, rows: Sequence[Evidence], record: Record, group: Group |
 class _Held:
     """Text of the cited rows, to look for whole tokens."""
 
-    def __init__(self, rows: Sequence[Evidence]) -> None:
-        self._text = "\n".join(
-            text for row in rows for text in _texts((row.fields, row.raw, row.host, row.user))
-        ).lower()
+    def __init__(self, rows: Sequence[Evidence], given: Collection[str] = ()) -> None:
+        held = [text for row in rows for text in _texts((row.fields, row.raw, row.host, row.user))]
+        self._text = "\n".join([*held, *map(safe, given)]).lower()
 
     def has(self, token: str) -> bool:
         """Whether the rows hold a token that is not part of a longer number, name or address."""
