@@ -7,7 +7,7 @@ Nodes are thin: what they decide is decided by pure functions in the modules bes
 before an interrupt, since LangGraph runs a resumed node again from its first line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -18,9 +18,9 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
 from ..tools.hunts import Hunt
-from ..tools.languages.entities import find_entities
-from ..tools.languages.search import Window
-from . import alerts, conclude, scoping
+from ..tools.languages.entities import Entities, find_entities
+from ..tools.languages.search import Search, Window
+from . import alerts, conclude, references, scoping
 from .asking import agreed, ask, keep, query_of, raw_task, require_a_way_in, run, tasks_for, within_budget
 from .consult import consult
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
@@ -68,7 +68,10 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
         return await _scope_of_hunt(options, deps)
     known = deps.workspace.case.entities()
     entities = find_entities(question, known_hosts=known.get("host", ()), known_users=known.get("user", ()))
-    if state["route"] == "search" and not entities:
+    meant = _meant(question, entities, deps)
+    family = None if "host" in meant else references.family_of(question, entities)
+    role = None if "user" in meant else references.role_of(question, entities)
+    if state["route"] == "search" and not (entities or meant or family or role):
         near = near_hunts(question, scoping.nowhere(deps.now), deps)
         if not is_about_an_estate(question, near):
             return scoping.nowhere(deps.now), declined(OFF_TOPIC, nearest=near)
@@ -80,9 +83,13 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
         case_window=deps.workspace.case.window(),
         default_days=deps.budget.default_days,
     )
-    named = list(entities.hosts)
+    named = list(entities.hosts or meant.get("host", ()))
     outbound = asks_outbound(question, tuple(named))
-    scope = scoping.scope_of(entities, window, is_default, outbound)
+    scope = scoping.scope_of(entities, window, is_default, outbound, meant)
+    if state["route"] == "search" and (family or role):
+        why_not = await _ask_back(family, role, window, deps)
+        if why_not is not None:
+            return scope, why_not
     if state["route"] == "alert":
         return await _scope_of_alert(scope, deps)
     why_not = await _check_hosts(named, deps) if named else None
@@ -90,6 +97,35 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
     if why_not is None and state["route"] == "search":
         why_not = _oblige(question, scope, deps)
     return scope, why_not
+
+
+def _meant(question: str, entities: Entities, deps: Deps) -> Mapping[str, tuple[str, ...]]:
+    """What the question's references mean in this case; a new case has nothing that they could mean."""
+    case = deps.workspace.case
+    earlier = [str(entry.body["text"]) for entry in case.questions()]
+    return references.resolved(question, entities, earlier, case.last_answer()) if earlier else {}
+
+
+async def _ask_back(
+    family: str | None, role: references.Role | None, window: Window, deps: Deps
+) -> dict[str, Any] | None:
+    """Which host of a family or which account in a role is meant, when there are several."""
+    if family:
+        await ask([scoping.similar(family, scoping.inventory_window(deps.now))], deps)
+        hosts = tuple(sorted({item.host for item in deps.workspace.devices if (item.host or "").startswith(family)}))
+        if len(hosts) > 1:
+            return declined(f"several hosts are called {family}...; name the one that is meant", candidates=hosts)
+    if role:
+        wanted = [
+            Wanted(Search(event_class=t.event_class, where=t.where, window=window), "inventory.accounts")
+            for t in role.seen
+        ]
+        await ask(wanted, deps)
+        accounts = references.players(role, deps.workspace.happenings())
+        if len(accounts) > 1:
+            reason = f"several accounts may be meant by the {role.what}; name the one that is meant"
+            return declined(reason, candidates=accounts)
+    return None
 
 
 async def _scope_of_hunt(options: dict[str, Any], deps: Deps) -> tuple[Scope, dict[str, Any] | None]:

@@ -126,10 +126,16 @@ def candidates(name: str, devices: Sequence[Event], most: int = 6) -> tuple[str,
     return tuple(get_close_matches(name.upper(), names, n=most, cutoff=0.5)) or tuple(names[:most])
 
 
-def scope_of(entities: Entities, window: Window, default_window: bool, outbound: bool) -> Scope:
-    """The scope of a question from what code found in it."""
-    slots = {kind: entities.values(kind) for kind in get_args(ParameterType)}
-    slots["host"] = tuple(map(host_name, entities.hosts))
+def scope_of(
+    entities: Entities,
+    window: Window,
+    default_window: bool,
+    outbound: bool,
+    meant: Mapping[str, tuple[str, ...]] | None = None,
+) -> Scope:
+    """The scope of a question from what code found in it; `meant` adds what its references stand for, by kind."""
+    slots = {kind: entities.values(kind) or (meant or {}).get(kind, ()) for kind in get_args(ParameterType)}
+    slots["host"] = tuple(map(host_name, slots["host"]))
     given = {kind: values for kind, values in slots.items() if values}
     return _about(slots, window, default_window).model_copy(update={"slots": given, "outbound": outbound})
 

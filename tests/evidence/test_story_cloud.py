@@ -82,6 +82,14 @@ def test_what_was_done_from_the_place_of_a_suspicious_act_is_told_and_the_office
     assert not {office, stranger} & found
 
 
+def test_the_place_where_an_account_signs_in_day_after_day_ties_nothing_together() -> None:
+    tale = Tale()
+    daily = [tale.act(EventClass.AUTHENTICATION, 24 * day, "ann", OFFICE) for day in range(4)]
+    consent = tale.act(EventClass.API, 50, "ann", OFFICE, "strong")
+    assert tale.entries() == {consent}
+    assert not set(daily) & tale.entries()
+
+
 def test_a_click_leads_to_what_went_wrong_with_the_account_within_a_day() -> None:
     for hours, belongs in ((5, True), (60, False)):
         tale = Tale()

@@ -46,6 +46,7 @@ SESSION_REACH = timedelta(hours=8)
 ACCOUNT_REACH = timedelta(minutes=10)
 ORIGIN_REACH = timedelta(hours=24)
 CLOUD = (EventClass.AUTHENTICATION, EventClass.ACCOUNT, EventClass.API)
+WORKPLACE_DAYS = 3
 CLICK_REACH = timedelta(days=14)
 RARE_HOSTS = 3
 """An outside address contacted by more hosts than this links nothing."""
@@ -343,7 +344,9 @@ def _place_links(happenings: Sequence[Happening]) -> Iterator[Link]:
                 if is_public(address):
                     acts[happening.user, address].append(happening)
     for found in acts.values():
-        if any(act.signal >= MEDIUM for act in found):
+        signed_in = {act.time.date() for act in found if act.event_class is EventClass.AUTHENTICATION}
+        # Where an account signs in day after day is its workplace, and ties nothing together.
+        if len(signed_in) < WORKPLACE_DAYS and any(act.signal >= MEDIUM for act in found):
             for left, right in pairwise(sorted(found, key=lambda act: act.time)):
                 if right.time - left.until <= ORIGIN_REACH:
                     yield Link(left.index, right.index, "place")

@@ -1,0 +1,136 @@
+"""Words that point at somebody or something without a name: resolved from the case, or asked back with candidates.
+
+The words are data (`references.yaml`). Pure: what earlier questions named and what the last answer told is passed in.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from ..tools.evidence.event import Event
+from ..tools.evidence.records import Answer
+from ..tools.evidence.story_facts import Happening
+from ..tools.languages.entities import Entities, find_entities
+from ..tools.languages.search import Condition, Operator, matches
+from ..tools.languages.vocabulary import EventClass
+
+MOST_CANDIDATES = 8
+_NOBODY = frozenset({"system", "local service", "network service", "anonymous logon"})
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where those who play a part are seen: an attribute of some events."""
+
+    event_class: EventClass
+    attribute: str
+    where: Condition | None
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that several accounts may play."""
+
+    what: str
+    seen: tuple[Trace, ...]
+
+
+@cache
+def _rules() -> dict[str, Any]:
+    text = files("tracehound.graphs").joinpath("references.yaml").read_text(encoding="utf-8")
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
+
+
+def resolved(
+    question: str, entities: Entities, earlier: Sequence[str], last: Answer | None
+) -> Mapping[str, tuple[str, ...]]:
+    """Entity type to what the question's references mean; a kind that the question names by itself is left alone.
+
+    Args:
+        question: The analyst's words.
+        entities: What they name.
+        earlier: Earlier questions of the case, oldest first.
+        last: The case's last answer.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for rule in _rules()["refer"]:
+        kind = rule["kind"]
+        if kind in found or entities.values(kind) or not _any(rule["patterns"], question):
+            continue
+        known = _salient(kind, earlier, last)
+        if known:
+            found[kind] = (known[1] if rule.get("other") and len(known) > 1 else known[0],)
+    return found
+
+
+def _salient(kind: str, earlier: Sequence[str], last: Answer | None) -> list[str]:
+    """Names of a kind, the likeliest meant first: those of the questions, the latest first, then those of the answer."""
+    named = [name for text in reversed(earlier) for name in reversed(find_entities(text).values(kind))]
+    return list(dict.fromkeys([*named, *_told(kind, last)]))
+
+
+def _told(kind: str, last: Answer | None) -> list[str]:
+    """Hosts or accounts of the last answer's story, in the order of their appearance."""
+    if last is None:
+        return []
+    rows = {item.id: item for item in last.evidence}
+    entries = [entry for entry in last.timeline if entry.verdict != "benign"]
+    if kind == "host":
+        return [host for entry in entries for host in entry.hosts]
+    users = [rows[name].user for entry in entries for name in entry.evidence[:1] if name in rows]
+    return [user for user in users if user and not user.endswith("$")]
+
+
+def role_of(question: str, entities: Entities) -> Role | None:
+    """The part that the question speaks of where it names no account."""
+    if entities.users:
+        return None
+    for rule in _rules()["roles"]:
+        if _any(rule["patterns"], question):
+            return Role(rule["what"], tuple(map(_trace, rule["seen"])))
+    return None
+
+
+def _trace(rule: Mapping[str, Any]) -> Trace:
+    where = rule.get("where")
+    condition = where and Condition(field=where["field"], op=Operator(where["op"]), values=tuple(where["values"]))
+    return Trace(EventClass(rule["class"]), rule["attribute"], condition)
+
+
+def players(role: Role, happenings: Iterable[Happening]) -> tuple[str, ...]:
+    """Accounts that play a part in what was found, the busiest first; machine accounts are none."""
+    counts: Counter[str] = Counter()
+    for item in happenings:
+        for trace in role.seen:
+            if item.event_class is trace.event_class:
+                named = {event.text(trace.attribute) for event in item.events if _meets(trace.where, event)}
+                counts.update({_bare(name) for name in named} - {""})
+    people = [name for name, _ in counts.most_common() if not name.endswith("$") and name not in _NOBODY]
+    return tuple(people[:MOST_CANDIDATES])
+
+
+def _meets(where: Condition | None, event: Event) -> bool:
+    return matches(where, event.fields)
+
+
+def _bare(name: str) -> str:
+    return name.rpartition("\\")[2].partition("@")[0].lower()
+
+
+def family_of(question: str, entities: Entities) -> str | None:
+    """The beginning of the host names that the question speaks of where it names no host."""
+    if entities.hosts:
+        return None
+    found = (re.search(pattern, question) for pattern in _rules()["families"])
+    return next((match["stem"].upper() for match in found if match), None)
+
+
+def _any(patterns: Sequence[str], question: str) -> bool:
+    return any(re.search(pattern, question, re.IGNORECASE) for pattern in patterns)
