@@ -112,7 +112,9 @@ async def _ask_back(
     """Which host of a family or which account in a role is meant, when there are several."""
     if family:
         await ask([scoping.similar(family, scoping.inventory_window(deps.now))], deps)
-        hosts = tuple(sorted({item.host for item in deps.workspace.devices if (item.host or "").startswith(family)}))
+        hosts = tuple(
+            sorted({item.host for item in deps.workspace.devices if item.host and item.host.startswith(family)})
+        )
         if len(hosts) > 1:
             return declined(f"several hosts are called {family}...; name the one that is meant", candidates=hosts)
     if role:
