@@ -16,7 +16,7 @@ from .lookalikes import (
 )
 from .scene import FALCON, Scene
 from .stories_cloud import campaign, consent, key, leaver, role, session, spray
-from .stories_endpoint import hostile_file, invoice, miner, roast, usb_copy, web_shell
+from .stories_endpoint import hostile_file, invoice, miner, roast, shadow_copies, usb_copy, web_shell
 
 Story = Callable[[Scene, Mapping[str, Any]], None]
 
@@ -57,6 +57,6 @@ def _weakness(
 
 
 STORIES: tuple[Story, ...] = (
-    invoice, hostile_file, campaign, session, consent, role, spray, web_shell, roast, leaver, usb_copy, miner,
+    invoice, hostile_file, shadow_copies, campaign, session, consent, role, spray, web_shell, roast, leaver, usb_copy, miner,
     key, patching, scanner, nightly_backup, help_desk, traveller, build_agent, password_reset, new_phone, vulnerabilities,
 )  # fmt: skip

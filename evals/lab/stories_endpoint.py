@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ...tools.languages.vocabulary import EventClass
 from .scene import FALCON, SENTINELONE, SYSTEM32, Host, Process, Scene
 
 OFFICE = "C:\\Program Files\\Microsoft Office\\root\\Office16\\"
@@ -122,6 +123,39 @@ def hostile_file(scene: Scene, world: Mapping[str, Any]) -> None:
     server = scene.hosts["FS-01"]
     when = scene.at(hours=6, minutes=12)
     scene.write(when, server, SYSTEM, f"D:\\Shares\\Public\\{world['hostile']['file']}", "", 12, "hostile")
+
+
+def shadow_copies(scene: Scene, world: Mapping[str, Any]) -> None:
+    """S11: from the file server to the backup server; the deletion of shadow copies is blocked, a service stop is not."""
+    source, target, user = scene.hosts["FS-01"], scene.hosts["SRV-BK-01"], "svc-backup"
+    when = scene.at(hours=5, minutes=40)
+    shell = scene.program("cmd.exe", parent=scene.last("S1", "PSEXESVC.exe", source))
+    wmic = scene.program(
+        "wmic.exe", SYSTEM32 + "wbem\\WMIC.exe",
+        f'wmic /node:{target.name} process call create "cmd.exe /c vssadmin delete shadows /all /quiet"', shell,
+    )  # fmt: skip
+    scene.launch(when - timedelta(seconds=8), source, wmic, user, "S11")
+    scene.connect(when - timedelta(seconds=6), source, wmic, target.ip, 135, user, "S11")
+    scene.accept(when - timedelta(seconds=6), target, source.ip, 135, "S11")
+    scene.ticket(when - timedelta(seconds=5), scene.hosts["DC-01"], user, f"{target.name}$", source.ip, story="S11")
+    scene.logon(when - timedelta(seconds=4), target, user, kind="Network", source=source.ip, story="S11")
+    provider = scene.program(
+        "WmiPrvSE.exe", SYSTEM32 + "wbem\\WmiPrvSE.exe", "wmiprvse.exe -secured -Embedding", SERVICES
+    )
+    remote = scene.program("cmd.exe", command="cmd.exe /c vssadmin delete shadows /all /quiet", parent=provider)
+    scene.launch(when - timedelta(seconds=1), target, remote, user, "S11")
+    deletion = scene.program("vssadmin.exe", command="vssadmin delete shadows /all /quiet", parent=remote)
+    scene.launch(when, target, deletion, user, "S11")
+    scene.alert(
+        when + timedelta(seconds=2), target, "vssadmin.exe", "High", "T1490", "Impact", deletion, user,
+        sensor=SENTINELONE, story="S11", uid="@S11-shadow-copies", about="Ransomware precursor", mitigation="mitigated",
+    )  # fmt: skip
+    stop = scene.program("net.exe", command="net stop veeam*", parent=remote)
+    scene.launch(when + timedelta(seconds=40), target, stop, user, "S11")
+    scene.note(
+        EventClass.SERVICE, when + timedelta(seconds=42), target,
+        {"activity": "Stop", "service.name": "VeeamBackupSvc", **scene.actor(stop, user)}, "S11",
+    )  # fmt: skip
 
 
 def web_shell(scene: Scene, world: Mapping[str, Any]) -> None:

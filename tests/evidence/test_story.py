@@ -68,6 +68,27 @@ def test_a_logon_from_the_host_and_what_the_account_then_did_are_one_story() -> 
     assert {item.index for item in told} <= tale.entries()
 
 
+def test_an_administrators_work_is_not_behind_what_another_account_did_from_the_host() -> None:
+    tale = Tale()
+    work = tale.launch(-4, "PC-7", "strong", "admin", 9)
+    own = tale.launch(0, "PC-7", "strong", "svc-a", 11)
+    tale.logon(0.5, "10.9.0.7")
+    tale.launch(0.6, "NAS-1", "strong", "svc-a", 22)
+    focus = Focus(hosts=frozenset({"NAS-1"}), since=FOCUS.since)
+    found = {entry.index for entry in assemble(tale.told, focus).entries}
+    assert own.index in found
+    assert work.index not in found
+
+
+def test_any_wrong_on_the_host_is_behind_an_account_that_did_nothing_there() -> None:
+    tale = Tale()
+    work = tale.launch(-4, "PC-7", "strong", "ann", 9)
+    tale.logon(0.5, "10.9.0.7")
+    tale.launch(0.6, "NAS-1", "strong", "svc-a", 22)
+    focus = Focus(hosts=frozenset({"NAS-1"}), since=FOCUS.since)
+    assert work.index in {entry.index for entry in assemble(tale.told, focus).entries}
+
+
 def test_an_act_belongs_to_the_latest_logon_of_its_account() -> None:
     tale = Tale()
     attack(tale)

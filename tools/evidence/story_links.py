@@ -184,10 +184,21 @@ def _service_links(happenings: Sequence[Happening]) -> Iterator[Link]:
     for happening in happenings:
         if happening.event_class is EventClass.SERVICE and happening.text("service.name"):
             services[happening.host].append(happening)
+    started = [item for item in happenings if item.is_launch and item.actor == "services.exe" and item.process]
     for happening in happenings:
+        if happening.event_class is EventClass.REGISTRY and "\\services\\" in happening.text("reg.path").lower():
+            for launch in started:
+                if launch.host == happening.host and _names_image(happening, launch):
+                    yield Link(happening.index, launch.index, "service")
         for service in services.get(happening.host, ()):
             if service.index != happening.index and _belongs_to_service(happening, service):
                 yield Link(service.index, happening.index, "service")
+
+
+def _names_image(written: Happening, launch: Happening) -> bool:
+    """Whether a service's registry value names the program that starts at once."""
+    value = written.text("reg.value_data").lower()
+    return launch.process in value and _follows(launch.time, written.time, SERVICE_START)
 
 
 def _belongs_to_service(happening: Happening, service: Happening) -> bool:
@@ -242,9 +253,17 @@ def _session_links(
             if logon.index not in live:
                 continue
             for source in directory.sources(logon):
-                for earlier in strong.get(source, ()):
-                    if _follows(logon.time, earlier.time, ORIGIN_REACH):
-                        yield Link(earlier.index, logon.index, "origin")
+                for earlier in _behind(logon, strong.get(source, ())):
+                    yield Link(earlier.index, logon.index, "origin")
+
+
+def _behind(logon: Happening, strong: Sequence[Happening]) -> list[Happening]:
+    """What was wrong on the host that a logon came from: acts of the account itself, or any when it did nothing there.
+
+    An administrator's work of the same day on that host is not behind what a stolen account did from it.
+    """
+    before = [earlier for earlier in strong if _follows(logon.time, earlier.time, ORIGIN_REACH)]
+    return [earlier for earlier in before if earlier.user == logon.user] or before
 
 
 def _latest_before(logons: Sequence[Happening], moment: datetime) -> Happening | None:
