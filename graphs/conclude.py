@@ -177,10 +177,12 @@ def _label(item: Happening) -> Any:
     return suspicious[0] if suspicious and suspicious[0].signal in ("strong", "medium") else None
 
 
-def _observe(item: Happening, draft: Draft, deps: Deps) -> Claim:
+def _observe(item: Happening, draft: Draft, deps: Deps, *, ruled_out: bool = False) -> Claim:
     claim = claiming.claim_for(
         item.events, _label(item), claim_id=f"C{len(draft.claims) + 1}", queries=_queries_of(item, deps)
     )
+    if ruled_out:
+        claim = claim.model_copy(update={"text": f"{claiming.RULED_OUT}{claim.text}"})
     draft.claims.append(claim)
     deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
     return claim
@@ -211,12 +213,13 @@ def _tell_entries(draft: Draft, deps: Deps) -> None:
 def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
     for ruled in draft.story.ruled_out:
         first = ruled.happenings[0]
-        claim = _observe(first, draft, deps)
+        claim = _observe(first, draft, deps, ruled_out=True)
+        said = claim.text.removeprefix(claiming.RULED_OUT)
         more = len(ruled.happenings) - 1
         text = (
-            f"{claim.text} (and {more} more like it): ruled out, {ruled.because}"
+            f"{said} (and {more} more like it): ruled out, {ruled.because}"
             if more
-            else (f"{claim.text}: ruled out, {ruled.because}")
+            else (f"{said}: ruled out, {ruled.because}")
         )
         draft.entries.append(_entry(first, claim, "benign", text))
 
@@ -435,7 +438,7 @@ def propose(state: State, deps: Deps) -> list[str]:
         if state["route"] == "respond":
             proposing.propose_named(state["question"], scope, draft, deps)
         elif draft.triage is None or draft.triage.verdict == "true_positive":
-            proposing.propose_isolation(draft, deps)
+            proposing.propose_isolation(draft, scope, deps)
     window = scope.window if scope is not None and draft.declined is None else None
     deps.workspace.case.add_question(state["question"], window)
     answer = _answer(state, deps)

@@ -25,7 +25,7 @@ from .asking import agreed, ask, keep, query_of, raw_task, require_a_way_in, run
 from .consult import consult
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
 from .obliged import obliged_hunts
-from .plan import Wanted, baseline, findings_about, hunt_searches, neighbours
+from .plan import Wanted, baseline, findings_about, hunt_searches, mails_about, neighbours
 from .respond import response_graph
 from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, Scope, State, Task
@@ -225,7 +225,8 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
         obliged = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
         wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         findings = findings_about(scope.hosts, scope.users, scope.window)
-        wanted += [findings] if findings else []
+        mails = mails_about(scope.slots.get("email", ()), scope.window)
+        wanted += [item for item in (findings, mails) if item]
         added = await consult(state["question"], scope, candidates, turn, deps)
         chosen = tuple(hunt for hunt in added.hunts if hunt not in obliged)
         extra += [item for hunt in chosen for item in _searches(deps.library.get(hunt), scope, deps)]

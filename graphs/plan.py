@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import WORKPLACES, Directory, Happening, is_public
-from ..tools.evidence.story_links import MEDIUM
+from ..tools.evidence.story_links import MEDIUM, MIN_NAME
 from ..tools.hunts import Hunt, bind
 from ..tools.languages.query import Platform
 from ..tools.languages.search import (
@@ -162,6 +162,16 @@ def findings_about(hosts: Iterable[str], users: Iterable[str], window: Window) -
     where = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
     search = Search(event_class=EventClass.FINDING, where=where, window=window, limit=200)
     return Wanted(search, "alerts.by-entity")
+
+
+def mails_about(addresses: Iterable[str], window: Window) -> Wanted | None:
+    """Mails from or to the addresses that a question names."""
+    parts = [*_equal("email.from", addresses), *_equal("email.to", addresses)]
+    if not parts:
+        return None
+    return Wanted(
+        Search(event_class=EventClass.EMAIL, where=AnyOf(of=tuple(parts)), window=window), "neighbours.sender"
+    )
 
 
 def inventory(hosts: Iterable[str], window: Window, *, addresses: Iterable[str] = ()) -> Wanted | None:
@@ -391,7 +401,16 @@ def _mails(entries: Sequence[Happening], window: Window) -> list[Wanted]:
     )
     on_links = Condition(field="url.url_string", op=Operator.CONTAINS, values=domains)
     clicks = Search(event_class=EventClass.URL, where=on_links, window=window)
-    return [*wanted, Wanted(of_senders, "neighbours.sender"), Wanted(clicks, "neighbours.clicks")]
+    wanted += [Wanted(of_senders, "neighbours.sender"), Wanted(clicks, "neighbours.clicks")]
+    attached = tuple(sorted({name for mail in mails for name in mail.values("file.name") if len(name) >= MIN_NAME}))[
+        :20
+    ]
+    if attached:
+        opened = Condition(field="process.cmd_line", op=Operator.CONTAINS, values=attached)
+        launched = conjunction(Condition(field="activity", values=("Launch",)), opened)
+        search = Search(event_class=EventClass.PROCESS, where=launched, window=window)
+        wanted.append(Wanted(search, "neighbours.attachment"))
+    return wanted
 
 
 def _domain_of(click: Happening) -> str:

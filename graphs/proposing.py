@@ -48,9 +48,15 @@ def action_of(question: str) -> str:
     return next((name for pattern, name in ACTIONS if re.search(pattern, question, re.IGNORECASE)), "")
 
 
-def propose_isolation(draft: "Draft", deps: Deps) -> None:
-    """Propose to isolate the host where the story began, when strong evidence stands on it."""
+def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
+    """Propose to isolate the host where the story began, when strong evidence stands on it and the question is about it.
+
+    A story that a question about something else leads to is told, and acted upon when it is asked about.
+    """
+    about = {*scope.hosts, *(anchor.host for anchor in draft.story.anchors)}
     for host in _suspects(draft.story.entries):
+        if host not in about:
+            continue
         device = _device(host, deps)
         if device is None:
             continue

@@ -65,15 +65,28 @@ def resolved(
         if kind in found or entities.values(kind) or not _any(rule["patterns"], question):
             continue
         known = _salient(kind, earlier, last)
-        if known:
+        if rule.get("all"):
+            known = list(dict.fromkeys(_told(kind, last)))
+            found |= {kind: tuple(known[:MOST_CANDIDATES])} if known else {}
+        elif known:
             found[kind] = (known[1] if rule.get("other") and len(known) > 1 else known[0],)
     return found
 
 
 def _salient(kind: str, earlier: Sequence[str], last: Answer | None) -> list[str]:
-    """Names of a kind, the likeliest meant first: those of the questions, the latest first, then those of the answer."""
-    named = [name for text in reversed(earlier) for name in reversed(find_entities(text).values(kind))]
-    return list(dict.fromkeys([*named, *_told(kind, last)]))
+    """Names of a kind, the likeliest meant first.
+
+    What the last question named, then what its answer brought up that no question had named, then the rest.
+    """
+    named = [list(reversed(find_entities(text).values(kind))) for text in reversed(earlier)]
+    latest, before = named[0] if named else [], [name for names in named[1:] for name in names]
+    asked = {_short(name) for name in (*latest, *before)}
+    new = [name for name in _told(kind, last) if _short(name) not in asked]
+    return list(dict.fromkeys([*latest, *new, *before]))
+
+
+def _short(name: str) -> str:
+    return name.rpartition("\\")[2].partition("@")[0].lower()
 
 
 def _told(kind: str, last: Answer | None) -> list[str]:

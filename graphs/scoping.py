@@ -157,7 +157,7 @@ def scope_of_hunt(hunt: Hunt, values: Mapping[str, Sequence[str]], window: Windo
 
 
 def _about(slots: Mapping[str, tuple[str, ...]], window: Window, default_window: bool) -> Scope:
-    names = [name for kind in ("file", "process", "service", "domain", "hash") for name in slots.get(kind, ())]
+    names = [name for kind in ("file", "process", "service", "domain", "hash", "email") for name in slots.get(kind, ())]
     return Scope(
         hosts=tuple(map(host_name, slots.get("host", ()))),
         users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in slots.get("user", ())),

@@ -5,11 +5,13 @@ import pytest
 
 from tracehound.graphs.references import family_of, players, resolved, role_of
 from tracehound.tools.evidence.event import Event
+from tracehound.tools.evidence.records import Answer, Evidence, TimelineEntry
 from tracehound.tools.evidence.story_facts import Happening
 from tracehound.tools.languages.entities import find_entities
 from tracehound.tools.languages.query import Platform
 from tracehound.tools.languages.vocabulary import EventClass
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = ["what did CORP\\ann do on PC-7 yesterday", "did svc-web log on to SRV-3 as well?"]
 
 
@@ -26,6 +28,32 @@ EARLIER = ["what did CORP\\ann do on PC-7 yesterday", "did svc-web log on to SRV
 )
 def test_references_mean_what_was_named_last(question: str, meant: dict[str, tuple[str, ...]]) -> None:
     assert resolved(question, find_entities(question), EARLIER, None) == meant
+
+
+def answer(hosts: list[str], users: list[str]) -> Answer:
+    rows = [
+        Evidence(
+            id=f"E-{number}", alias=f"E{number}", query="Q1", platform="falcon", time=NOW, host=host, user=user,
+            event_class="process_activity", fields={}, raw={}, sha256="0" * 64,
+        )
+        for number, (host, user) in enumerate(zip(hosts, users, strict=True))
+    ]  # fmt: skip
+    entries = [TimelineEntry(time=NOW, text="x", evidence=(row.id,), hosts=(row.host or "",), platforms=("falcon",))
+               for row in rows]  # fmt: skip
+    return Answer(case="c-1", question="q", model="offline", estate="lab", window=None, route="search", evidence=tuple(rows),
+                  timeline=tuple(entries))  # fmt: skip
+
+
+def test_what_the_answer_brought_up_comes_before_what_was_asked_earlier() -> None:
+    earlier = ["what happened on PC-7", "which account went from there to another server?"]
+    last = answer(["PC-7", "SRV-3"], ["ann", "svc-web"])
+    for question, meant in (
+        ("where did the data go from that server", {"host": ("SRV-3",)}),
+        ("what did that account do then", {"user": ("ann",)}),
+        ("did one of those sign in from elsewhere", {"user": ("ann", "svc-web")}),
+        ("are those hosts clean", {"host": ("PC-7", "SRV-3")}),
+    ):
+        assert resolved(question, find_entities(question), earlier, last) == meant
 
 
 def test_nothing_is_meant_where_nothing_was_named() -> None:
@@ -63,7 +91,7 @@ def test_a_family_of_hosts_is_noticed(question: str, stem: str | None) -> None:
 
 def happening(kind: EventClass, **fields: Any) -> Happening:
     named = {name.replace("__", "."): value for name, value in fields.items()}
-    event = Event("E-1", Platform.SENTINEL, "t", kind, datetime(2026, 1, 1, tzinfo=UTC), None, None, named)
+    event = Event("E-1", Platform.SENTINEL, "t", kind, NOW, None, None, named)
     return Happening(0, (event,), ())
 
 

@@ -18,6 +18,8 @@ from .tripwire import MARK, instructing
 
 NOT_FOUND = "not found"
 TALLY = "tally"
+RULED_OUT = "Look-alike, ruled out: "
+"""Before the sentence of what is true and does not belong to the story."""
 INSTRUCTION = "holds an untrusted instruction"
 ASSESSED, ADVISED, UNKNOWN = "assessed", "recommended", "not known"
 

@@ -183,7 +183,7 @@ def _names(item: Happening) -> set[str]:
     paths = ("process.name", "process.path", "process.original_name", "file.name", "file.path", "module.path")
     exact = (
         "service.name", "query.hostname", "process.hash.sha256", "process.hash.sha1", "process.hash.md5",
-        "file.hash.sha256", "file.hash.sha1", "file.hash.md5", "job.name", "dst_endpoint.hostname",
+        "file.hash.sha256", "file.hash.sha1", "file.hash.md5", "job.name", "dst_endpoint.hostname", "email.from", "email.to",
     )  # fmt: skip
     found = {base_name(value) for name in paths for value in item.values(name)}
     found |= {value.lower() for name in exact for value in item.values(name)}

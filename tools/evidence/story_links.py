@@ -10,7 +10,7 @@ account   one account acting from one host at one time
 failure   the same failed logons, seen by the host and by the domain controller
 address   the same rare outside address
 campaign  mails of one sender
-mail      a mail, and a click on what it links to
+mail      a mail, and a click on what it links to or a program that opens its attachment
 click     a click on a suspicious mail's link, and what was wrong with the account soon after
 place     one account acting in the cloud from one outside address
 origin    a host that was already taken over, and a logon that came from it
@@ -47,6 +47,8 @@ ACCOUNT_REACH = timedelta(minutes=10)
 ORIGIN_REACH = timedelta(hours=24)
 CLOUD = (EventClass.AUTHENTICATION, EventClass.ACCOUNT, EventClass.API)
 WORKPLACE_DAYS = 3
+MIN_NAME = 8
+"""Shorter names of files are too common to tie anything together."""
 CLICK_REACH = timedelta(days=14)
 RARE_HOSTS = 3
 """An outside address contacted by more hosts than this links nothing."""
@@ -329,6 +331,10 @@ def _mail_links(happenings: Sequence[Happening]) -> Iterator[Link]:
     for sender in bad:
         for left, right in pairwise(sorted(by_sender[sender], key=lambda mail: mail.time)):
             yield Link(left.index, right.index, "campaign")
+    launches = [item for item in happenings if item.is_launch]
+    for held in by_uid.values():
+        for launch in _opened(launches, held):
+            yield Link(held.index, launch.index, "mail")
     wrong: dict[str, list[Happening]] = defaultdict(list)
     for happening in happenings:
         if happening.event_class in CLOUD and happening.user and happening.signal >= MEDIUM:
@@ -339,10 +345,19 @@ def _mail_links(happenings: Sequence[Happening]) -> Iterator[Link]:
         for act in wrong.get(click.user, ()):
             if _follows(act.time, click.time, ORIGIN_REACH):
                 yield Link(click.index, act.index, "click")
-        named = [mail for uid in click.values("email.uid") if (mail := by_uid.get(uid)) is not None]
+        named = [by_uid[uid] for uid in click.values("email.uid") if uid in by_uid]
         for mail in named or _mails_from(_domain(click.text("url.url_string")), by_sender, bad):
             if _follows(click.time, mail.time, CLICK_REACH):
                 yield Link(mail.index, click.index, "mail")
+
+
+def _opened(launches: Sequence[Happening], mail: Happening) -> Iterator[Happening]:
+    """Programs that a recipient of a mail opened its attachment with."""
+    attached = {name.lower() for name in mail.values("file.name") if len(name) >= MIN_NAME}
+    for launch in launches:
+        command = launch.text("process.cmd_line").lower()
+        if any(name in command for name in attached) and _follows(launch.time, mail.time, CLICK_REACH):
+            yield launch
 
 
 def _mails_from(domain: str, by_sender: Mapping[str, list[Happening]], bad: set[str]) -> list[Happening]:

@@ -18,7 +18,7 @@ from ...knowledge import attack
 from ..explain import texts_of
 from ..languages.query import Platform
 from ..languages.vocabulary import EventClass
-from .claims import INSTRUCTION, NOT_FOUND, TALLY, instruction_text, tally_text
+from .claims import INSTRUCTION, NOT_FOUND, RULED_OUT, TALLY, instruction_text, tally_text
 from .entities import entity_values
 from .event import Event
 from .merge import Group, merge
@@ -207,8 +207,9 @@ def _bad_sentence(claim: Claim, group: Group, rows: Sequence[Evidence], record: 
         return f"its time is not that of its first row, {stamp(group.first)}"
     values = Values(group.events)
     burst, tail = group.count > 1, re.escape(repetition(group))
-    sentences = [claim.text]
-    prefix = _PREFIX.fullmatch(claim.text)
+    said = claim.text.removeprefix(RULED_OUT)
+    sentences = [said]
+    prefix = _PREFIX.fullmatch(said)
     if prefix and _may_precede(prefix["says"], rows, record):
         sentences.append(prefix["rest"])
     for item in fitting:
