@@ -225,12 +225,14 @@ def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
 
 
 def _tell_tallies(draft: Draft, deps: Deps) -> None:
-    """How many mails each sender of the story sent, and how many were stopped."""
-    senders: dict[str, list[Happening]] = {}
+    """What the story's entries add up to: the mails of each sender, the operations of each account in the cloud."""
+    alike: dict[tuple[str, str], list[Happening]] = {}
     for item in draft.story.entries:
         if item.event_class is EventClass.EMAIL:
-            senders.setdefault(item.text("email.from").lower(), []).append(item)
-    for items in senders.values():
+            alike.setdefault((item.text("email.from").lower(), ""), []).append(item)
+        elif item.event_class is EventClass.API and len(item.events) > 1:
+            alike.setdefault((item.user, item.text("api.operation")), []).append(item)
+    for items in alike.values():
         queries = [query for item in items for query in _queries_of(item, deps)]
         events = [event for item in items for event in item.events]
         claim = claiming.tally(f"C{len(draft.claims) + 1}", events, queries) if len(events) > 1 else None

@@ -137,6 +137,7 @@ def hunt_searches(
     """The searches of one hunt with its slots filled, those of one class joined into one."""
     filled = slots.for_hunt(hunt)
     by_class: dict[EventClass, list[Expression]] = {}
+    most: dict[EventClass, int] = {}
     for search in hunt.searches:
         if any(need not in filled for need in search.needs):
             continue
@@ -144,13 +145,15 @@ def hunt_searches(
         if bound is None and search.where is not None and search.signal not in ("inventory", "context"):
             continue
         by_class.setdefault(search.event_class, [])
+        most[search.event_class] = max(most.get(search.event_class, 0), search.limit)
         if bound is not None:
             by_class[search.event_class].append(bound)
     wanted = []
     for event_class, parts in by_class.items():
         joined = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts)) if parts else None
         where = with_addresses(joined, addresses or {})
-        wanted.append(Wanted(Search(event_class=event_class, where=where, window=window), hunt.id, hosts_of(where)))
+        whole = Search(event_class=event_class, where=where, window=window, limit=most[event_class])
+        wanted.append(Wanted(whole, hunt.id, hosts_of(where)))
     return wanted
 
 

@@ -89,6 +89,8 @@ class HuntSearch(_Frozen):
     techniques: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     """Parameters without which this search does not run (and does not label)."""
+    limit: int = Field(default=1_000, ge=1, le=10_000)
+    """Rows that are fetched at most; behaviour that is told by its amount needs more than the usual thousand."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

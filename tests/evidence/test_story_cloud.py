@@ -53,6 +53,18 @@ def test_the_mails_of_a_suspicious_sender_are_one_campaign_and_those_of_another_
     assert good not in tale.entries()
 
 
+def test_one_recipients_story_reaches_the_mail_and_not_what_befell_another() -> None:
+    tale = Tale()
+    mail = tale.mail(0, "pay@evil.test", "m0", "strong")
+    click = tale.click(1, "ann", "http://evil.test/login", "m0")
+    rule = tale.act(EventClass.API, 2, "ann", OUTSIDE, "strong")
+    other = tale.click(1, "bob", "http://evil.test/login", "m0")
+    about_ann = tale.entries(users=frozenset({"ann"}))
+    assert {mail, click, rule} <= about_ann
+    assert other not in about_ann
+    assert other in tale.entries(hunts=frozenset({"h.one"}))
+
+
 @pytest.mark.parametrize(
     ("url", "uid", "belongs"),
     [

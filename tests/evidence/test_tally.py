@@ -66,5 +66,22 @@ def test_two_reports_of_one_mail_are_one_mail() -> None:
     assert claims.tally_text([*events, twin]) == "pay@evil.test sent 1 mail to 1 recipient: 1 Delivered"
 
 
+def downloads(user: str = "ann", operation: str = "FileDownloaded") -> list[Event]:
+    found = []
+    for number, (day, minute) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]):
+        fields = {"api.operation": operation, "user.name": user, "src_endpoint.ip": "203.0.113.5",
+                  "resource.name": f"f{number}"}  # fmt: skip
+        at = START + timedelta(days=day, minutes=minute)
+        found.append(Event(f"E-{number}", Platform.SENTINEL, "OfficeActivity", EventClass.API, at, None, user, fields))
+    return found
+
+
+def test_operations_of_an_account_are_counted_by_day() -> None:
+    text = claims.tally_text(downloads())
+    assert text == "ann called FileDownloaded 5 times on 2 days (2 to 3 a day) from 1 address"
+    assert claims.tally_text([*downloads(), *downloads("bob")]) is None
+    assert claims.tally_text([*downloads(), *downloads(operation="FileAccessed")]) is None
+
+
 def test_mails_of_two_senders_are_not_counted_together() -> None:
     assert claims.tally("C1", [*mails(), *mails("other@evil.test")]) is None

@@ -200,10 +200,14 @@ def reach(anchors: Iterable[int], links: Sequence[Link], happenings: Mapping[int
         neighbours[found.left].append(found.right)
         neighbours[found.right].append(found.left)
     hops = dict.fromkeys(anchors, 0)
+    asked = frozenset(hops)
     queue = deque(hops)
     while queue:
         index = queue.popleft()
         if hops[index] >= MAX_HOPS or _is_hub(happenings[index]):
+            continue
+        # What one recipient of a mail suffered is no part of what another did, unless the mail itself is asked about.
+        if happenings[index].event_class is EventClass.EMAIL and index not in asked:
             continue
         for other in neighbours[index]:
             if other not in hops:

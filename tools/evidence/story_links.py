@@ -49,6 +49,8 @@ CLOUD = (EventClass.AUTHENTICATION, EventClass.ACCOUNT, EventClass.API)
 WORKPLACE_DAYS = 3
 MIN_NAME = 8
 """Shorter names of files are too common to tie anything together."""
+CENTRES = 5
+"""Suspicious mails of one sender that its other mails are tied to; one is enough, and any may be the one asked about."""
 CLICK_REACH = timedelta(days=14)
 RARE_HOSTS = 3
 """An outside address contacted by more hosts than this links nothing."""
@@ -329,8 +331,11 @@ def _mail_links(happenings: Sequence[Happening]) -> Iterator[Link]:
             by_uid.update(dict.fromkeys(happening.values("email.uid"), happening))
     bad = {sender for sender, found in by_sender.items() if sender and any(mail.signal >= MEDIUM for mail in found)}
     for sender in bad:
-        for left, right in pairwise(sorted(by_sender[sender], key=lambda mail: mail.time)):
-            yield Link(left.index, right.index, "campaign")
+        suspicious = [mail for mail in by_sender[sender] if mail.signal >= MEDIUM]
+        for left in suspicious[:CENTRES]:
+            for right in by_sender[sender]:
+                if right.index != left.index:
+                    yield Link(left.index, right.index, "campaign")
     launches = [item for item in happenings if item.is_launch]
     for held in by_uid.values():
         for launch in _opened(launches, held):
