@@ -15,7 +15,12 @@ class Probes(yaml.SafeLoader):
     """YAML with `!set`: a list whose order does not matter."""
 
 
-Probes.add_constructor("!set", lambda loader, node: frozenset(loader.construct_sequence(node, deep=True)))  # type: ignore[no-untyped-call]
+def _unordered(loader: yaml.SafeLoader, node: yaml.Node) -> frozenset[Any]:
+    assert isinstance(node, yaml.SequenceNode)
+    return frozenset(loader.construct_sequence(node, deep=True))
+
+
+Probes.add_constructor("!set", _unordered)
 CASES = yaml.load((Path(__file__).parent / "kql_behaviour.yaml").read_text(encoding="utf-8"), Loader=Probes)
 
 
