@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..tools.evidence.claims import INSTRUCTION, cited
 from ..tools.evidence.records import Answer, Claim, Evidence, Proposal, QueryRecord, TimelineEntry, WindowRecord
 from ..tools.evidence.safe import safe
 from ..tools.response.approval import Outcome
@@ -68,6 +69,10 @@ def show_answer(console: Console, answer: Answer) -> None:
     if ruled:
         console.print(Text("\nLooked alike and ruled out", style="bold"))
         console.print(timeline_table(ruled, alias))
+    spoken = [claim for claim in answer.claims if claim.predicate == INSTRUCTION]
+    if spoken:
+        console.print(Text("\nText that addresses an assistant", style="bold"))
+        console.print(_marked(("!", _with_aliases(claim, alias)) for claim in spoken))
     _show_runbooks(console, answer)
     _show_proposals(console, answer.proposals, alias)
     if answer.gaps:
@@ -78,6 +83,10 @@ def show_answer(console: Console, answer: Answer) -> None:
         console.print(_marked(("›", suggestion) for suggestion in answer.suggestions))
     console.print()
     console.print(text(footer(answer), "dim"))
+
+
+def _with_aliases(claim: Claim, evidence: Mapping[str, Evidence]) -> str:
+    return cited(claim.text, claim.evidence, {name: item.alias for name, item in evidence.items()})
 
 
 def _show_proposals(console: Console, proposals: Sequence[Proposal], evidence: Mapping[str, Evidence]) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ...knowledge.errors import CaseError, NotSupportedError, UsageError
 from .canonical import digest, kept_form
-from .claims import cited
+from .claims import INSTRUCTION, cited
 from .predicates import stamp
 from .records import Answer, Evidence, Proposal, QueryRecord, TimelineEntry, aliases
 from .safe import code_safe, markdown_safe
@@ -73,6 +73,11 @@ def _sections(answer: Answer) -> Iterable[str]:
     told = [entry for entry in answer.timeline if entry.verdict != "benign"]
     yield _timeline("Timeline", told, names)
     yield _timeline("Ruled out", [entry for entry in answer.timeline if entry.verdict == "benign"], names)
+    spoken = [claim for claim in answer.claims if claim.predicate == INSTRUCTION]
+    if spoken:
+        yield "## Text that addresses an assistant\n\n" + "\n".join(
+            f"- {cited(inline(claim.text), claim.evidence, names)}" for claim in spoken
+        )
     yield _proposals(answer.proposals, names)
     yield _list("Gaps", [gap.text + _queries(gap.queries) for gap in answer.gaps])
     if answer.runbooks:
