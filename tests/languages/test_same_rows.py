@@ -567,7 +567,7 @@ def test_every_language_returns_the_events_that_the_search_means(
                     f"  lost {[world.events[time] for time in list(lost)[:2]]}\n"
                     f"  extra {[world.events.get(time) for time in list(extra)[:2]]}"
                 )
-    record_property("exact", dict(exact))
-    record_property("wider", dict(wider))
+    record_property("exact", {language.value: number for language, number in exact.items()})
+    record_property("wider", {language.value: number for language, number in wider.items()})
     assert not wrong, f"{len(wrong)} of {exact.total() + wider.total()}\n" + "\n".join(wrong[:12])
     assert set(exact) | set(wider) == {language for language in Language if language is not Language.REST}
