@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from ....knowledge.errors import UnsafeValueError
+from ..fields_here import FieldsHere
 from ..literals import regex_problem
 from ..query import Diagnostic
 from ..syntax import did_you_mean
@@ -62,11 +63,7 @@ class Judge:
     def __init__(self, query: Pipeline, text: str) -> None:
         self._query, self._text = query, text
         self.used: list[str] = []
-        self._whole = True
-        """Whether the whole event is still there."""
-        self._made: set[str] = set()
-        """Fields that stages made, and those that they left when the event is gone."""
-        self._dropped: set[str] = set()
+        self._here = FieldsHere(all_fields())
         self._events = _named_events(query)
 
     def run(self) -> Iterator[Diagnostic]:
@@ -78,59 +75,47 @@ class Judge:
         match stage:
             case Filter(condition=condition):
                 yield from self._node(condition)
-                self._add(*_extracted(condition))
+                self._here.add(*_extracted(condition))
             case Assign(field=name, value=value):
                 yield from self._value(value)
-                self._add(name)
+                self._here.add(name)
             case Case(branches=branches):
                 for branch in branches:
                     yield from self._node(branch.condition)
                     for item in branch.assignments:
                         yield from self._value(item.value)
-                self._add(*(item.field for branch in branches for item in branch.assignments))
+                self._here.add(*(item.field for branch in branches for item in branch.assignments))
             case Count() | Aggregate():
                 yield from self._summaries((stage,), stage)
-                self._leave(*_names((stage,)))
+                self._here.leave(*_names((stage,)))
             case GroupBy(fields=fields, functions=functions):
                 yield from self._fields(fields, stage)
                 yield from self._summaries(functions, stage)
-                self._leave(*fields, *_names(functions))
+                self._here.leave(*fields, *_names(functions))
             case Bucket(fields=fields, functions=functions):
                 yield from self._fields(fields, stage)
                 yield from self._summaries(functions, stage)
-                self._leave(BUCKET, *fields, *_names(functions))
+                self._here.leave(BUCKET, *fields, *_names(functions))
             case Top(fields=fields, name=name):
                 yield from self._fields(fields, stage)
-                self._leave(*fields, name)
+                self._here.leave(*fields, name)
             case Sort(fields=fields):
                 yield from self._fields(fields, stage)
             case Select(fields=fields) | Table(fields=fields):
                 yield from self._fields(fields, stage)
                 if isinstance(stage, Table) and stage.sort_by is not None:
                     yield from self._fields((stage.sort_by,), stage)
-                self._leave(*fields)
+                self._here.leave(*fields)
             case Drop(fields=fields):
                 yield from self._fields(fields, stage)
-                self._drop(fields)
+                self._here.drop(fields)
             case Rename(pairs=pairs):
                 for old, new in pairs:
                     yield from self._fields((old,), stage)
-                    self._drop((old,))
-                    self._add(new)
+                    self._here.drop((old,))
+                    self._here.add(new)
             case Head() | Tail():
                 return
-
-    def _add(self, *names: str) -> None:
-        self._made.update(names)
-        self._dropped.difference_update(names)
-
-    def _leave(self, *names: str) -> None:
-        self._whole, self._made, self._dropped = False, set(names), set()
-
-    def _drop(self, names: Iterable[str]) -> None:
-        gone = set(names)
-        self._made -= gone
-        self._dropped |= gone
 
     def _summaries(self, functions: Iterable[Summary], stage: Stage) -> Iterator[Diagnostic]:
         for item in functions:
@@ -206,7 +191,7 @@ class Judge:
             yield Diagnostic("silent_zero", "warning", message, value.start, value.end, hint)
 
     def _path(self, name: str, text: str, place: Text | Regex) -> Iterator[Diagnostic]:
-        if name in DEVICE_PATHS and self._whole and name not in self._made and _DRIVE.match(text):
+        if name in DEVICE_PATHS and self._here.from_event(name) and _DRIVE.match(text):
             message = f"{name} begins with \\Device\\HarddiskVolumeN; no drive letter is in it"
             hint = "search for the path behind the drive letter"
             yield Diagnostic("silent_zero", "warning", message, place.start, place.end, hint)
@@ -237,12 +222,10 @@ class Judge:
         place = self._text.find(name, start, end)
         if place >= 0:
             start, end = place, place + len(name)
-        if name in self._made:
+        if name in self._here.made:
             return
-        if not self._whole or name in self._dropped:
-            here = self._made | (all_fields() - self._dropped if self._whole else frozenset())
-            left = did_you_mean(name, here) or "fields here: " + ", ".join(sorted(here)[:12])
-            yield Diagnostic("unknown_column", "error", f"no stage before has left {name}", start, end, left)
+        if (gone := self._here.gone(name, start, end)) is not None:
+            yield gone
             return
         self.used.append(name)
         if name not in all_fields():

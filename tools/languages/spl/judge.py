@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
+from ..fields_here import FieldsHere
 from ..query import Diagnostic
 from ..syntax import did_you_mean
 from .ast import (
@@ -60,11 +61,7 @@ class Judge:
     def __init__(self, query: Pipeline, text: str, collection: str | None) -> None:
         self._query, self._text = query, text
         self.used: list[str] = []
-        self._whole = True
-        """Whether the whole event is still there."""
-        self._made: set[str] = set()
-        """Fields that stages made, and those they left when the event is gone."""
-        self._dropped: set[str] = set()
+        self._here = FieldsHere(all_fields())
         head = query.stages[0]
         self._asked = list(_plain(head.condition)) if isinstance(head, Search) else []
         self._named, self._foreign = self._logs(collection)
@@ -140,22 +137,22 @@ class Judge:
             case Eval(assignments=assignments):
                 for name, expression in assignments:
                     yield from self._expression(expression, wanted="value")
-                    self._add(name)
+                    self._here.add(name)
             case Regex(field=name, pattern=pattern):
                 yield from self._fields((name,), stage)
                 yield from self._pattern(pattern, stage)
             case Rex(field=name, pattern=pattern, names=names):
                 yield from self._fields((name,), stage)
                 yield from self._pattern(pattern, stage)
-                self._add(*names)
+                self._here.add(*names)
             case Stats():
                 yield from self._stats(stage)
             case Top(fields=fields, by=by):
                 yield from self._fields((*fields, *by), stage)
-                self._leave(*fields, *by, "count", "percent")
+                self._here.leave(*fields, *by, "count", "percent")
             case Bin(field=name, name=label):
                 yield from self._fields((name,), stage)
-                self._add(label)
+                self._here.add(label)
             case Table(fields=fields):
                 yield from self._fields(fields, stage)
                 self._keep(fields)
@@ -173,9 +170,9 @@ class Judge:
                 for old, new in pairs:
                     yield from self._fields((old,), stage)
                     self._drop((old,))
-                    self._add(new)
+                    self._here.add(new)
             case FillNull(fields=fields):
-                self._add(*fields)
+                self._here.add(*fields)
             case Head() | Tail() | Reverse():
                 return
 
@@ -189,31 +186,22 @@ class Judge:
         yield from self._fields(stage.by, stage)
         names = [item.name for item in stage.functions]
         if stage.beside:
-            self._add(*names)
+            self._here.add(*names)
         else:
-            self._leave(*stage.by, *names)
+            self._here.leave(*stage.by, *names)
 
     # Which fields are there.
 
-    def _add(self, *names: str) -> None:
-        self._made.update(names)
-        self._dropped.difference_update(names)
-
-    def _leave(self, *names: str) -> None:
-        self._whole, self._made, self._dropped = False, set(names), set()
-
     def _keep(self, patterns: tuple[str, ...]) -> None:
-        here = self._made | (all_fields() - self._dropped if self._whole else frozenset())
+        here = self._here.known
         plain = {name for name in patterns if "*" not in name and (name in here or self._foreign)}
-        self._leave(
+        self._here.leave(
             *plain, *(name for name in here if any(fnmatchcase(name, item) for item in patterns if "*" in item))
         )
 
     def _drop(self, patterns: tuple[str, ...]) -> None:
-        here = self._made | (all_fields() if self._whole else frozenset())
-        gone = {name for name in here | set(patterns) if any(fnmatchcase(name, item) for item in patterns)}
-        self._made -= gone
-        self._dropped |= gone
+        named = self._here.known | set(patterns)
+        self._here.drop(name for name in named if any(fnmatchcase(name, item) for item in patterns))
 
     def _fields(self, names: tuple[str, ...], stage: Stage) -> Iterator[Diagnostic]:
         for name in names:
@@ -224,12 +212,10 @@ class Judge:
         place = self._text.find(name, start, end)
         if place >= 0:
             start, end = place, place + len(name)
-        if name in self._made:
+        if name in self._here.made:
             return
-        if not self._whole or name in self._dropped:
-            here = self._made | (all_fields() - self._dropped if self._whole else frozenset())
-            hint = did_you_mean(name, here) or "fields here: " + ", ".join(sorted(here)[:12])
-            yield Diagnostic("unknown_column", "error", f"no stage before has left {name}", start, end, hint)
+        if (gone := self._here.gone(name, start, end)) is not None:
+            yield gone
             return
         self.used.append(name)
         yield from self._known(name, start, end)
@@ -278,7 +264,7 @@ class Judge:
             case Compare(field=name, comparator=comparator, value=value):
                 yield from self._compared(name, node)
                 yield from self._value(name, value)
-                if comparator == "!=" and self._whole and name not in self._made and value.text != "*":
+                if comparator == "!=" and self._here.from_event(name) and value.text != "*":
                     message = f"{name}!= leaves out every event that has no {name}"
                     hint = f"to keep those, write NOT {name}=..."
                     yield Diagnostic("ambiguous", "info", message, node.start, node.end, hint)
@@ -295,7 +281,7 @@ class Judge:
             message = f"`{term.text}` is searched for as a word"
             yield Diagnostic("silent_zero", "warning", message, term.start, term.end, f"write {term.text.upper()}")
         yield from self._star(term.start, term.end)
-        if not self._whole:
+        if not self._here.whole:
             message = "a bare word is searched for in the raw event, which is gone here"
             yield Diagnostic("silent_zero", "warning", message, term.start, term.end, "write field=value")
 
@@ -307,7 +293,7 @@ class Judge:
 
     def _value(self, name: str, value: Value) -> Iterator[Diagnostic]:
         yield from self._star(value.start, value.end)
-        if not self._whole or name in self._made:
+        if not self._here.from_event(name):
             return
         if name == "source" and not any(fnmatchcase(source, value.text.lower()) for source in sources()):
             shown = [source for log in logs().values() for source in log.sources]
@@ -333,7 +319,7 @@ class Judge:
         yield from ExpressionJudge(self._text, self._field, self._is_field).run(item, wanted)
 
     def _is_field(self, name: str) -> bool:
-        return name in self._made or (self._whole and name in all_fields())
+        return name in self._here.made or (self._here.whole and name in all_fields())
 
     def _pattern(self, pattern: str, stage: Stage) -> Iterator[Diagnostic]:
         problem = pattern_problem(pattern)
