@@ -6,12 +6,12 @@ so that the whole stays a superset.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from ...knowledge.errors import QueryError
-from .literals import beside_domain, keeps_to_name, part_of_name
+from .literals import beside_domain, beyond_re2, in_last_part, joined_patterns, keeps_to_name, part_of_name
 from .search import Aggregation, All, AnyOf, Condition, Expression, Not, Operator, Search, conditions, matches
 from .views import Attribute, View, narrow
 
@@ -43,6 +43,26 @@ class Part(Generic[N]):
     node: N | bool
     exact: bool = True
     why: str = ""
+
+
+def regex_part(texts: Sequence[str], attribute: Attribute, write: Callable[[str], N]) -> Part[N]:
+    """A condition on regular expressions, any of which may be found, for languages that take RE2.
+
+    Args:
+        texts: The expressions.
+        attribute: What they are compared with.
+        write: The node of one expression.
+    """
+    if attribute.kind == "list":
+        return Part(True, False, "a pattern is not compared with the items of a list")
+    if (problem := beyond_re2(texts)) is not None:
+        return Part(True, False, problem)
+    if attribute.transform != "basename":
+        return Part(write(joined_patterns(texts)))
+    patterns = [found for text in texts if (found := in_last_part(text)) is not None]
+    if len(patterns) < len(texts):
+        return Part(True, False, "the pattern cannot be asked of a whole path")
+    return Part(write(joined_patterns(patterns)), False, "asked of the whole path")
 
 
 class Builder(ABC, Generic[N]):

@@ -1,7 +1,7 @@
 """What the parsers of all languages share: errors with a place, tokens, and a guess at what was meant."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -110,6 +110,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     # A short name is often the tail of a longer one: hostname -> device.hostname, CommandLine -> ProcessCommandLine.
     tails = sorted((item for item in by_lower if len(lowered) >= 4 and item.endswith(lowered)), key=len)
     return f"did you mean {by_lower[tails[0]]}?" if tails else None
+
+
+def listed_hint(value: str, known: Sequence[str], most: int = 8) -> str:
+    """A hint on a value of a closed list: the one that is meant, whatever its spaces and case, or the first of the list."""
+    squeezed = {name.replace(" ", "").lower(): name for name in known}
+    near = squeezed.get(value.replace(" ", "").lower())
+    meant = f"did you mean {near}?" if near else did_you_mean(value, known)
+    return meant or "values: " + ", ".join(known[:most])
 
 
 @lru_cache(maxsize=4096)

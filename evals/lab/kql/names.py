@@ -1,10 +1,11 @@
 """What a name of a query stands for, and the names that Kusto gives to columns without one."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ....tools.languages.kql import ast, naming
 from ....tools.languages.kql.rows import Row
+from ....tools.languages.kql.scopes import Names
 from .conversions import ALIASES
 
 
@@ -35,21 +36,7 @@ class Closure:
 Meaning = Constant | Table | Closure
 
 
-@dataclass(slots=True)
-class Scope:
-    """Names declared so far; the body of a function opens a scope of its own."""
-
-    parent: "Scope | None" = None
-    names: dict[str, Meaning] = field(default_factory=dict)
-
-    def find(self, name: str) -> Meaning | None:
-        """What a name stands for; None where it is not declared."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.parent
-        return None
+Scope = Names[Meaning]
 
 
 def output_name(node: ast.Node) -> str | None:

@@ -7,8 +7,8 @@ are. Falcon writes Windows paths by volume, so a drive letter also matches `\Dev
 import re
 from collections.abc import Sequence
 
-from ..compiling import Builder, Part, condition_nodes, countable
-from ..literals import beyond_re2, block_pattern, escaped, in_last_part, joined_patterns, pattern, within_last_part
+from ..compiling import Builder, Part, condition_nodes, countable, regex_part
+from ..literals import block_pattern, escaped, joined_patterns, pattern, within_last_part
 from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Scalar, Search
 from ..search import Operator as Ask
@@ -136,18 +136,11 @@ class _Cql(Builder[Node]):
         return Part(Compare(attribute.field, _ORDER[condition.op], Text(str(edge))))
 
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
-        if attribute.kind == "list":
-            return Part(True, False, "a pattern is not compared with the items of a list")
-        if (problem := beyond_re2(texts)) is not None:
-            return Part(True, False, problem)
-        if name in DEVICE_PATHS and any(":" in text.replace("(?:", "") for text in texts):
+        part: Part[Node] = regex_part(texts, attribute, lambda text: _compared(name, text))
+        drive = name in DEVICE_PATHS and any(":" in text.replace("(?:", "") for text in texts)
+        if drive and part.node is not True:
             return Part(True, False, "Falcon writes this path by volume, without a drive letter")
-        if attribute.transform == "basename":
-            patterns = [found for text in texts if (found := in_last_part(text)) is not None]
-            if len(patterns) < len(texts):
-                return Part(True, False, "the pattern cannot be asked of a whole path")
-            return Part(_compared(name, joined_patterns(patterns)), False, "asked of the whole path")
-        return Part(_compared(name, joined_patterns(texts)))
+        return part
 
 
 def _compared(name: str, text: str) -> Compare:

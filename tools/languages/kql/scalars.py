@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ..query import Code, Diagnostic, Severity
@@ -11,6 +11,7 @@ from . import ast
 from .functions import Library, library
 from .rows import DYNAMIC, NUMBERS, UNKNOWN, Row, element_of, part_of, plain
 from .schema import Schema
+from .scopes import Names
 from .signatures import Parameter, matched, parameter, widest
 from .words import STRING_OPERATORS
 
@@ -35,25 +36,7 @@ Value = str | Row | UserFunction | Several
 """What an expression can stand for: a scalar of a type, a table, a function, or several columns."""
 
 
-@dataclass(slots=True)
-class Scope:
-    """Names declared so far; a function's body opens a scope of its own."""
-
-    parent: "Scope | None" = None
-    names: dict[str, Value] = field(default_factory=dict)
-
-    def find(self, name: str) -> Value | None:
-        """What the name stands for here; None when it is not declared."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.parent
-        return None
-
-    def all_names(self) -> set[str]:
-        """Every name that can be seen from here."""
-        return set(self.names) | (self.parent.all_names() if self.parent else set())
+Scope = Names[Value]
 
 
 MOST_FINDINGS = 50

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ..literals import regex_problem
 from ..query import Code, Diagnostic, Severity
 from ..s1ql.schema import Field as Column
-from ..syntax import did_you_mean
+from ..syntax import listed_hint
 from .ast import LISTS, PATTERNS, Compare, Operator, Test, Value, ValueKind
 
 _TIME = re.compile(
@@ -115,13 +115,9 @@ def _listed(known: Column, value: Value, *, ignoring_case: bool) -> Iterator[Dia
             message = f"{known.name} is compared with case, and the value is spelled {spelled}"
             yield Diagnostic("silent_zero", "warning", message, value.start, value.end, f"did you mean {spelled}?")
         return
-    squeezed = {name.replace(" ", "").lower(): name for name in known.values}
-    near = squeezed.get(value.text.replace(" ", "").lower())
-    hint = f"did you mean {near}?" if near else did_you_mean(value.text, known.values)
+    hint = listed_hint(value.text, known.values)
     message = f"{known.name} is never {value.text!r}"
-    yield Diagnostic(
-        "bad_value", "error", message, value.start, value.end, hint or "values: " + ", ".join(known.values[:8])
-    )
+    yield Diagnostic("bad_value", "error", message, value.start, value.end, hint)
 
 
 def _part_of_listed(node: Test, known: Column) -> Iterator[Diagnostic]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ..literals import regex_problem
 from ..query import Check, Code, Diagnostic, Language, Severity
-from ..syntax import QuerySyntaxError, did_you_mean
+from ..syntax import QuerySyntaxError, did_you_mean, listed_hint
 from .ast import LIST_OPERATORS, And, Comparison, Node, Not, Operator, Or, Value, ValueKind, ors
 from .lexer import Quoting
 from .parser import parse
@@ -160,14 +160,11 @@ def _enum(item: Comparison, value: Value, known: Field) -> Iterator[Diagnostic]:
             message = f"{known.name} is compared with case, and the value is spelled {spelled}"
             yield Diagnostic("silent_zero", "warning", message, value.start, value.end, f"did you mean {spelled}?")
         return
-    squeezed = {name.replace(" ", "").lower(): name for name in known.values}
-    near = squeezed.get(value.text.replace(" ", "").lower())
-    hint = f"did you mean {near}?" if near else did_you_mean(value.text, known.values)
     yield Diagnostic(
         "bad_value",
         "warning" if known.inferred else "error",
         f"{known.name} is never {value.text!r}",
         value.start,
         value.end,
-        hint or "values: " + ", ".join(known.values[:8]),
+        listed_hint(value.text, known.values),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from ..compiling import Builder, NotCarriedError, Part, condition_nodes
-from ..literals import beyond_re2, block_pattern, in_last_part, joined_patterns, pattern, within_last_part
+from ..compiling import Builder, NotCarriedError, Part, condition_nodes, regex_part
+from ..literals import block_pattern, joined_patterns, pattern, within_last_part
 from ..query import Compiled, Language
 from ..search import Condition, Search, matches
 from ..search import Operator as Ask
@@ -168,16 +168,7 @@ class _S1ql(Builder[Node]):
         return Part(Comparison(name, _SINGLE[op], (Value(ValueKind.STRING, texts[0]),)))
 
     def _regex(self, name: str, texts: Sequence[str], attribute: Attribute) -> Part[Node]:
-        if attribute.kind == "list":
-            return Part(True, False, "a pattern is not compared with the items of a list")
-        if (problem := beyond_re2(texts)) is not None:
-            return Part(True, False, problem)
-        if attribute.transform == "basename":
-            patterns = [found for text in texts if (found := in_last_part(text)) is not None]
-            if len(patterns) < len(texts):
-                return Part(True, False, "the pattern cannot be asked of a whole path")
-            return Part(_regexp(name, joined_patterns(patterns)), False, "asked of the whole path")
-        return Part(_regexp(name, joined_patterns(texts)))
+        return regex_part(texts, attribute, lambda text: _regexp(name, text))
 
     def _listed(
         self,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ....knowledge.errors import UnsafeValueError
-from ..compiling import Builder, Part, condition_nodes, countable
-from ..literals import beyond_re2, block_pattern, in_last_part, joined_patterns, pattern, within_last_part
+from ..compiling import Builder, Part, condition_nodes, countable, regex_part
+from ..literals import block_pattern, pattern, within_last_part
 from ..query import Compiled, Language
 from ..search import Aggregation, Condition, Search, Window
 from ..search import Operator as Ask
@@ -170,16 +170,7 @@ class _Spl(Builder[Piece]):
         return Part(Piece(plain, where, total))
 
     def _regex(self, name: str, texts: list[str], attribute: Attribute) -> Part[Piece]:
-        if attribute.kind == "list":
-            return Part(True, False, "a pattern is not compared with the items of a list")
-        if (problem := beyond_re2(texts)) is not None:
-            return Part(True, False, problem)
-        if attribute.transform == "basename":
-            patterns = [found for text in texts if (found := in_last_part(text)) is not None]
-            if len(patterns) < len(texts):
-                return Part(True, False, "the pattern cannot be asked of a whole path")
-            return Part(_matched(name, joined_patterns(patterns)), False, "asked of the whole path")
-        return Part(_matched(name, joined_patterns(texts)))
+        return regex_part(texts, attribute, lambda text: _matched(name, text))
 
 
 def _joined(word: Literal["AND", "OR"], parts: Sequence[ast.Expression]) -> ast.Expression:
