@@ -14,7 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 
 from ..graphs.calling import Caller
-from ..graphs.conclude import Draft
+from ..graphs.draft import Draft
 from ..graphs.investigate import compile_graph
 from ..graphs.state import GRAPH_VERSION, SERDE, Budget, Deps, State
 from ..graphs.workspace import Workspace

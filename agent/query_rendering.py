@@ -69,10 +69,11 @@ def _place(query: str, start: int, end: int) -> _Place:
     first = query.rfind("\n", 0, start) + 1
     last = query.find("\n", start)
     last = len(query) if last < 0 else last
-    left, right = max(first, start - BEFORE), min(last, max(start + 1, min(end, last)) + BEHIND)
+    stop = max(start, min(end, last))
+    left, right = max(first, start - BEFORE), min(last, stop + BEHIND)
     head = ("…" if left > first else "") + safe(query[left:start])
-    marked = safe(query[start : max(min(end, right), start)])
-    tail = safe(query[start + len(query[start : min(end, right)]) : right]) + ("…" if right < last else "")
+    marked = safe(query[start:stop])
+    tail = safe(query[stop:right]) + ("…" if right < last else "")
     return _Place(
         number=query.count("\n", 0, first) + 1,
         column=start - first + 1,

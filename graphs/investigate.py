@@ -20,12 +20,14 @@ from langgraph.types import Command, Send
 from ..tools.hunts import Hunt
 from ..tools.languages.entities import Entities, find_entities
 from ..tools.languages.search import Search, Window
-from . import alerts, conclude, references, scoping
+from . import alerts, conclude, references, scoping, telling
 from .asking import agreed, ask, keep, query_of, raw_task, require_a_way_in, run, tasks_for, within_budget
 from .consult import consult
+from .draft import story
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
+from .neighbours import baseline, neighbours
 from .obliged import obliged_hunts
-from .plan import Wanted, baseline, findings_about, hunt_searches, mails_about, neighbours
+from .plan import Wanted, findings_about, hunt_searches, mails_about
 from .respond import response_graph
 from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, Scope, State, Task
@@ -102,6 +104,8 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
 def _meant(question: str, entities: Entities, deps: Deps) -> Mapping[str, tuple[str, ...]]:
     """What the question's references mean in this case; a new case has nothing that they could mean."""
     case = deps.workspace.case
+    if not references.refers(question):
+        return {}
     earlier = [str(entry.body["text"]) for entry in case.questions()]
     return references.resolved(question, entities, earlier, case.last_answer()) if earlier else {}
 
@@ -249,11 +253,11 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
 
 async def _following(scope: Scope, deps: Deps) -> list[Wanted]:
     """The searches that the story so far obliges."""
-    found = conclude.story(scope, deps)
+    found = story(scope, deps)
     met = await _meet(found.hosts, deps)
     # What is routine has to be known before neighbours are drawn, or an everyday logon leads the search astray.
     if await ask(baseline(found, scope.window), deps) or met:
-        found = conclude.story(scope, deps)
+        found = story(scope, deps)
     return neighbours(found, _reach_window(scope, deps))
 
 
@@ -319,7 +323,7 @@ async def runbooks(state: State, runtime: Runtime[Deps]) -> State:
 
 async def timeline(state: State, runtime: Runtime[Deps]) -> State:
     """Build the story, its claims and entries, and the gaps."""
-    conclude.tell(state, runtime.context)
+    telling.tell(state, runtime.context)
     return {}
 
 

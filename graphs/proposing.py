@@ -13,7 +13,7 @@ from ..tools.response import facts_from_event
 from .state import Deps, Scope
 
 if TYPE_CHECKING:
-    from .conclude import Draft
+    from .draft import Draft
 
 TENANT_FIELDS: Mapping[Platform, tuple[str, ...]] = {
     Platform.FALCON: ("cid",),

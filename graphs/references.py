@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from ..tools.evidence.event import Event
 from ..tools.evidence.records import Answer
 from ..tools.evidence.story_facts import Happening
+from ..tools.evidence.values import account_name
 from ..tools.languages.entities import Entities, find_entities
 from ..tools.languages.search import Condition, Operator, matches
 from ..tools.languages.vocabulary import EventClass
@@ -46,6 +46,11 @@ def _rules() -> dict[str, Any]:
     text = files("tracehound.graphs").joinpath("references.yaml").read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     return content
+
+
+def refers(question: str) -> bool:
+    """Whether any words of the question point at something without a name."""
+    return any(_any(rule["patterns"], question) for rule in _rules()["refer"])
 
 
 def resolved(
@@ -80,13 +85,9 @@ def _salient(kind: str, earlier: Sequence[str], last: Answer | None) -> list[str
     """
     named = [list(reversed(find_entities(text).values(kind))) for text in reversed(earlier)]
     latest, before = named[0] if named else [], [name for names in named[1:] for name in names]
-    asked = {_short(name) for name in (*latest, *before)}
-    new = [name for name in _told(kind, last) if _short(name) not in asked]
+    asked = {account_name(name) for name in (*latest, *before)}
+    new = [name for name in _told(kind, last) if account_name(name) not in asked]
     return list(dict.fromkeys([*latest, *new, *before]))
-
-
-def _short(name: str) -> str:
-    return name.rpartition("\\")[2].partition("@")[0].lower()
 
 
 def _told(kind: str, last: Answer | None) -> list[str]:
@@ -123,18 +124,10 @@ def players(role: Role, happenings: Iterable[Happening]) -> tuple[str, ...]:
     for item in happenings:
         for trace in role.seen:
             if item.event_class is trace.event_class:
-                named = {event.text(trace.attribute) for event in item.events if _meets(trace.where, event)}
-                counts.update({_bare(name) for name in named} - {""})
+                named = {event.text(trace.attribute) for event in item.events if matches(trace.where, event.fields)}
+                counts.update({account_name(name) for name in named} - {""})
     people = [name for name, _ in counts.most_common() if not name.endswith("$") and name not in _NOBODY]
     return tuple(people[:MOST_CANDIDATES])
-
-
-def _meets(where: Condition | None, event: Event) -> bool:
-    return matches(where, event.fields)
-
-
-def _bare(name: str) -> str:
-    return name.rpartition("\\")[2].partition("@")[0].lower()
 
 
 def family_of(question: str, entities: Entities) -> str | None:

@@ -12,6 +12,7 @@ from typing import get_args
 
 from ..knowledge.errors import UsageError
 from ..tools.evidence.event import Event
+from ..tools.evidence.values import account_name
 from ..tools.hunts import Hunt, ParameterType
 from ..tools.languages.entities import Entities
 from ..tools.languages.search import Condition, Operator, Search, Window
@@ -160,7 +161,7 @@ def _about(slots: Mapping[str, tuple[str, ...]], window: Window, default_window:
     names = [name for kind in ("file", "process", "service", "domain", "hash", "email") for name in slots.get(kind, ())]
     return Scope(
         hosts=tuple(map(host_name, slots.get("host", ()))),
-        users=tuple(user.lower().rpartition("\\")[2].partition("@")[0] for user in slots.get("user", ())),
+        users=tuple(map(account_name, slots.get("user", ()))),
         addresses=slots.get("ip", ()),
         names=tuple(dict.fromkeys(_last_part(name) for name in names if name)),
         alerts=slots.get("alert", ()),

@@ -59,7 +59,7 @@ class Workspace:
     """Asked with the text of each query before it is sent (`ask --step`)."""
     answer: Answer | None = None
     draft: Any = None
-    """The answer in the making (`conclude.Draft`)."""
+    """The answer in the making (`draft.Draft`)."""
     _planned: dict[str, Query] = field(default_factory=dict)
     _covered: dict[str, list[tuple[Window, frozenset[Platform]]]] = field(default_factory=dict)
     _labels: dict[str, tuple[Label, ...]] = field(default_factory=dict)

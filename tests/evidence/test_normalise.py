@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from tracehound.tools.evidence.normalise import Normaliser, is_unparsed, standard
-from tracehound.tools.evidence.values import event_data, parse_int, parse_time, short_host, split_account
+from tracehound.tools.evidence.values import (
+    account_name,
+    event_data,
+    parse_int,
+    parse_time,
+    short_host,
+    split_account,
+    url_host,
+)
 from tracehound.tools.languages.query import Language, Platform
 from tracehound.tools.languages.views import all_views
 from tracehound.tools.languages.vocabulary import ATTRIBUTES, EventClass
@@ -122,3 +130,23 @@ def test_names_and_numbers() -> None:
     assert parse_int("twelve") is None
     assert event_data('<Data Name="A">1</Data><Data Name="AB">2</Data>', "AB") == "2"
     assert event_data("<Data Name='A'>" + "x" * 10, "A") is None
+
+
+def test_accounts_are_compared_without_their_domain() -> None:
+    assert {account_name(text) for text in ("CORP\\Bob", "bob@corp.example", "BOB", "bob")} == {"bob"}
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Evil.test:8443/login?x=1", "evil.test"),
+        ("evil.test/login", "evil.test"),
+        ("http://user@evil.test/", "evil.test"),
+        ("http://[2001:db8::1]/", "2001:db8::1"),
+        ("http://[not an address", ""),
+        ("http://evil.test]/", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_a_url_is_read_and_a_broken_url_has_none(url: str, host: str) -> None:
+    assert url_host(url) == host

@@ -165,31 +165,30 @@ def _most_first(counted: tuple[str, int]) -> tuple[int, str]:
     return -counted[1], counted[0]
 
 
-def instruction(claim_id: str, events: Sequence[Event], queries: Sequence[str] = ()) -> Claim | None:
-    """That rows hold text which addresses an assistant; None when they hold none."""
-    text = instruction_text(events)
+def instruction(claim_id: str, event: Event, query: str) -> Claim | None:
+    """That a row holds text which addresses an assistant; None when it holds none."""
+    text = instruction_text(event)
     if text is None:
         return None
-    first = next(event for event in events if instructing([event]))
     return Claim(
         id=claim_id,
         kind="observation",
-        subject=next(iter(instructing([first]))),
+        subject=text.removeprefix(f"{MARK} ").partition(" ")[0],
         predicate=INSTRUCTION,
         object="",
-        evidence=(first.evidence,),
-        queries=tuple(dict.fromkeys(queries)),
+        evidence=(event.evidence,),
+        queries=(query,),
         text=text,
-        time=first.time,
+        time=event.time,
     )
 
 
-def instruction_text(events: Sequence[Event]) -> str | None:
-    """The sentence about the first text that addresses an assistant."""
-    found = instructing(events)
-    if not found:
+def instruction_text(event: Event) -> str | None:
+    """The sentence about the first text of a row that addresses an assistant."""
+    found = instructing(event)
+    if found is None:
         return None
-    name, value = next(iter(found.items()))
+    name, value = found
     return (
         f"{MARK} {name} holds {shown(value, code=True)}, which is addressed to an assistant; it was shown, not followed"
     )

@@ -21,6 +21,7 @@ from .story_facts import (
 )
 from .story_links import MEDIUM, STRONG, Link, link
 from .story_links import REMOTE_PORTS as ADMIN_PORTS
+from .values import account_name
 
 MAX_HOPS = 12
 MAX_ENTRIES = 120
@@ -154,7 +155,7 @@ def is_anchor(item: Happening, focus: Focus, directory: Directory) -> bool:
 
 def involves(item: Happening, focus: Focus, directory: Directory) -> bool:
     """Whether a happening has to do with the hosts, accounts and addresses that the question names."""
-    if focus.users and not focus.users & {name.lower() for name in _users(item)}:
+    if focus.users and not focus.users & _users(item):
         return False
     if focus.addresses and not focus.addresses & (item.source_ips | item.destination_ips | _public_ips(item)):
         return False
@@ -172,7 +173,7 @@ def _hosts(item: Happening, directory: Directory) -> set[str]:
 
 def _users(item: Happening) -> set[str]:
     found = item.values("user.name") | item.values("actor.user.name") | {item.user}
-    return {name.rpartition("\\")[2].partition("@")[0] for name in found if name}
+    return {account_name(name) for name in found if name}
 
 
 def _public_ips(item: Happening) -> set[str]:

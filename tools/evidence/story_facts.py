@@ -65,7 +65,7 @@ class Happening:
     def user(self) -> str:
         """Account in lower case without its domain."""
         named = (self.text("user.name"), self.text("actor.user.name"), self.events[0].user or "")
-        return next((name for name in named if name), "").rpartition("\\")[2].partition("@")[0].lower()
+        return values.account_name(next((name for name in named if name), ""))
 
     def get(self, name: str) -> Any:
         """The first value that any report carries for an attribute."""

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from urllib.parse import urlsplit
 
 from ..languages.vocabulary import EventClass
 from .story_facts import (
@@ -35,6 +34,7 @@ from .story_facts import (
     base_name,
     is_public,
 )
+from .values import url_host
 
 REMOTE_PORTS = frozenset({"135", "139", "445", "3389", "5985", "5986", "22"})
 DYNAMIC_PORTS = range(49152, 65536)
@@ -351,7 +351,7 @@ def _mail_links(happenings: Sequence[Happening]) -> Iterator[Link]:
             if _follows(act.time, click.time, ORIGIN_REACH):
                 yield Link(click.index, act.index, "click")
         named = [by_uid[uid] for uid in click.values("email.uid") if uid in by_uid]
-        for mail in named or _mails_from(_domain(click.text("url.url_string")), by_sender, bad):
+        for mail in named or _mails_from(url_host(click.text("url.url_string")), by_sender, bad):
             if _follows(click.time, mail.time, CLICK_REACH):
                 yield Link(mail.index, click.index, "mail")
 
@@ -368,10 +368,6 @@ def _opened(launches: Sequence[Happening], mail: Happening) -> Iterator[Happenin
 def _mails_from(domain: str, by_sender: Mapping[str, list[Happening]], bad: set[str]) -> list[Happening]:
     """The mails of a suspicious sender whose domain a link leads to."""
     return [mail for sender in bad if domain and sender.endswith("@" + domain) for mail in by_sender[sender][:1]]
-
-
-def _domain(url: str) -> str:
-    return (urlsplit(url if "//" in url else f"//{url}").hostname or "").lower()
 
 
 def _place_links(happenings: Sequence[Happening]) -> Iterator[Link]:

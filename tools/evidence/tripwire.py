@@ -5,8 +5,8 @@ answer says that it was there (UX: `[untrusted instruction]`). The words are dat
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import yaml
@@ -16,28 +16,30 @@ from .event import Event
 MARK = "[untrusted instruction]"
 _LONGEST = 4_000
 """Characters of one value that are read."""
+_TOO_SHORT = 12
+"""Characters that no order fits in."""
 _JOINERS = re.compile(r"[\s_+\-]+|%20")
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[str], ...]:
+def _spoken() -> re.Pattern[str]:
     text = files("tracehound.tools.evidence").joinpath("tripwire.yaml").read_text(encoding="utf-8")
     groups: Mapping[str, Sequence[str]] = yaml.safe_load(text)
-    return tuple(re.compile(pattern, re.IGNORECASE) for group in groups.values() for pattern in group)
+    return re.compile("|".join(f"(?:{pattern})" for group in groups.values() for pattern in group), re.IGNORECASE)
 
 
+@lru_cache(maxsize=16_384)
 def speaks_to_a_machine(text: str) -> bool:
-    """Whether a text addresses an assistant or orders one about."""
-    plain = _JOINERS.sub(" ", text[:_LONGEST])
-    return any(pattern.search(form) for form in {text[:_LONGEST], plain} for pattern in _patterns())
+    """Whether a text addresses an assistant or orders one about. Rows repeat their values, so verdicts are kept."""
+    read = text[:_LONGEST]
+    plain = _JOINERS.sub(" ", read)
+    return _spoken().search(read) is not None or (plain != read and _spoken().search(plain) is not None)
 
 
-def instructing(events: Iterable[Event]) -> dict[str, str]:
-    """Attribute to the first value of it that speaks to a machine, in the events' order."""
-    found: dict[str, str] = {}
-    for event in events:
-        for name, value in event.fields.items():
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str) and name not in found and len(text) > 12 and speaks_to_a_machine(text):
-                    found[name] = text
-    return found
+def instructing(event: Event) -> tuple[str, str] | None:
+    """The first attribute of an event whose text speaks to a machine, with that text."""
+    for name, value in event.fields.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and len(text) > _TOO_SHORT and speaks_to_a_machine(text):
+                return name, text
+    return None

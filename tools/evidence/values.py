@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..languages.views import Attribute
 from .records import iso_z
@@ -89,6 +90,19 @@ def split_account(text: str) -> tuple[str, str]:
     if at and name and domain and " " not in domain:
         return name, domain
     return text, ""
+
+
+def account_name(text: str) -> str:
+    r"""An account without its domain in lower case: what accounts are compared by, whatever part of them is there."""
+    return text.rpartition("\\")[2].partition("@")[0].lower()
+
+
+def url_host(url: str) -> str:
+    """The host of a URL in lower case, with or without a scheme; empty when there is none."""
+    try:
+        return (urlsplit(url if "//" in url else f"//{url}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def base_name(path: str) -> str:

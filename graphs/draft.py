@@ -1,0 +1,66 @@
+"""The answer in the making, and the story that it is made from."""
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+from ..tools.evidence.records import (
+    Claim,
+    Declined,
+    Gap,
+    Proposal,
+    RunbookHit,
+    TimelineEntry,
+    Triage,
+    Verification,
+)
+from ..tools.evidence.story import Focus, Story, assemble
+from ..tools.hunts import Hunt
+from ..tools.languages.vocabulary import EventClass
+from ..tools.library import HuntLibrary
+from .state import Deps, Scope
+
+
+@dataclass
+class Draft:
+    """The answer in the making; it lives in the workspace, not in the graph's state."""
+
+    story: Story = field(default_factory=Story)
+    claims: list[Claim] = field(default_factory=list)
+    entries: list[TimelineEntry] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    runbooks: list[RunbookHit] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+    verification: Verification = field(default_factory=Verification)
+    triage: Triage | None = None
+    declined: Declined | None = None
+    summary: str = ""
+    suggestions: list[str] = field(default_factory=list)
+    started: float = field(default_factory=monotonic)
+
+
+def focus(scope: Scope, library: HuntLibrary) -> Focus:
+    """What the story is assembled around. A hunt that only collects (an overview) asks for no behaviour in particular."""
+    asked = [library.hunts[hunt] for hunt in scope.hunts if hunt in library.hunts]
+    telling = {hunt.id for hunt in asked if not only_collects(hunt)}
+    return Focus(
+        hosts=frozenset(scope.hosts),
+        users=frozenset(scope.users),
+        addresses=frozenset(scope.addresses),
+        names=frozenset(scope.names),
+        findings=frozenset(scope.alerts),
+        hunts=frozenset(telling),
+        broad=len(telling) < len(asked),
+        outbound=scope.outbound,
+        since=scope.window.start,
+    )
+
+
+def only_collects(hunt: Hunt) -> bool:
+    """Whether a hunt reads what happened without saying what would be suspicious; alerts are suspicious anywhere."""
+    own = {search.signal for search in hunt.searches if search.event_class is not EventClass.FINDING}
+    return "context" in own and not own & {"strong", "medium"}
+
+
+def story(scope: Scope, deps: Deps) -> Story:
+    """The story as far as it is known now."""
+    return assemble(deps.workspace.happenings(), focus(scope, deps.library))

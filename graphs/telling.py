@@ -1,0 +1,291 @@
+"""From events to claims and entries: what is told, counted, ruled out, absent, and not known.
+
+Each step is short; the thinking is in the pure modules that it calls.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ..tools.evidence import claims as claiming
+from ..tools.evidence import gaps as gapping
+from ..tools.evidence.records import (
+    Claim,
+    Declined,
+    Gap,
+    TimelineEntry,
+    WindowRecord,
+)
+from ..tools.evidence.story import involves
+from ..tools.evidence.story_facts import Happening
+from ..tools.evidence.story_links import MEDIUM
+from ..tools.languages.vocabulary import EventClass
+from . import alerts
+from . import triage as triaging
+from .draft import Draft, focus, only_collects
+from .state import Deps, Scope, State
+
+MAX_MATCHES = 60
+MAX_INSTRUCTIONS = 3
+
+
+def tell(state: State, deps: Deps) -> None:
+    """Story, claims, entries and gaps, from what the case holds now."""
+    draft = deps.workspace.draft
+    declined = state.get("declined")
+    if declined:
+        draft.declined = Declined.model_validate(declined)
+    scope = state.get("scope")
+    if scope is None or declined:
+        return
+    _tell_entries(draft, deps)
+    _tell_look_alikes(draft, deps)
+    _tell_tallies(draft, deps)
+    if not draft.entries:
+        _tell_matches(scope, draft, deps)
+    if not draft.entries:
+        _tell_absence(scope, draft, deps)
+    _tell_instructions(draft, deps)
+    if state["route"] == "alert":
+        _tell_triage(scope, draft, deps)
+    _tell_gaps(scope, draft, deps)
+    draft.summary = _summary(scope, draft, deps)
+
+
+def _queries_of(item: Happening, deps: Deps) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(deps.workspace.evidence[event.evidence].query for event in item.events))
+
+
+def _label(item: Happening) -> Any:
+    order = {"strong": 0, "medium": 1, "context": 2, "inventory": 3}
+    suspicious = sorted(item.labels, key=lambda label: (order[label.signal], label.hunt, label.search))
+    return suspicious[0] if suspicious and suspicious[0].signal in ("strong", "medium") else None
+
+
+def _observe(item: Happening, draft: Draft, deps: Deps, *, ruled_out: bool = False) -> Claim:
+    claim = claiming.claim_for(
+        item.events, _label(item), claim_id=f"C{len(draft.claims) + 1}", queries=_queries_of(item, deps)
+    )
+    if ruled_out:
+        claim = claim.model_copy(update={"text": f"{claiming.RULED_OUT}{claim.text}"})
+    _add(claim, draft, deps)
+    return claim
+
+
+def _add(claim: Claim, draft: Draft, deps: Deps) -> None:
+    draft.claims.append(claim)
+    deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
+
+
+def _entry(item: Happening, claim: Claim, verdict: Any, text: str) -> TimelineEntry:
+    hosts = dict.fromkeys([item.host] if item.host else [])
+    return TimelineEntry(
+        time=item.time,
+        text=text,
+        evidence=claim.evidence,
+        techniques=claim.techniques if verdict == "suspicious" else (),
+        hosts=tuple(hosts),
+        platforms=tuple(dict.fromkeys(event.platform.value for event in item.events)),
+        until=item.until if item.until > item.time else None,
+        verdict=verdict,
+        claim=claim.id,
+    )
+
+
+def _tell_entries(draft: Draft, deps: Deps) -> None:
+    for item in draft.story.entries:
+        claim = _observe(item, draft, deps)
+        verdict = "suspicious" if item.signal >= MEDIUM or item in draft.story.anchors else "context"
+        draft.entries.append(_entry(item, claim, verdict, claim.text))
+
+
+def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
+    for ruled in draft.story.ruled_out:
+        first = ruled.happenings[0]
+        claim = _observe(first, draft, deps, ruled_out=True)
+        said = claim.text.removeprefix(claiming.RULED_OUT)
+        others = len(ruled.happenings) - 1
+        more = f" (and {others} more like it)" if others else ""
+        draft.entries.append(_entry(first, claim, "benign", f"{said}{more}: ruled out, {ruled.because}"))
+
+
+def _tell_tallies(draft: Draft, deps: Deps) -> None:
+    """What the story's entries add up to: the mails of each sender, the operations of each account in the cloud."""
+    alike: dict[tuple[str, str], list[Happening]] = {}
+    for item in draft.story.entries:
+        if item.event_class is EventClass.EMAIL:
+            alike.setdefault((item.text("email.from").lower(), ""), []).append(item)
+        elif item.event_class is EventClass.API and len(item.events) > 1:
+            alike.setdefault((item.user, item.text("api.operation")), []).append(item)
+    for items in alike.values():
+        queries = [query for item in items for query in _queries_of(item, deps)]
+        events = [event for item in items for event in item.events]
+        claim = claiming.tally(f"C{len(draft.claims) + 1}", events, queries) if len(events) > 1 else None
+        if claim is not None:
+            _add(claim, draft, deps)
+
+
+def _tell_instructions(draft: Draft, deps: Deps) -> None:
+    """Name what telemetry says to an assistant; it is evidence and changes nothing else."""
+    told: set[str] = set()
+    workspace = deps.workspace
+    for name in dict.fromkeys(name for entry in draft.entries for name in entry.evidence):
+        claim_id, query = f"C{len(draft.claims) + 1}", workspace.evidence[name].query
+        claim = claiming.instruction(claim_id, workspace.events[name], query)
+        if claim is not None and claim.text not in told:
+            told.add(claim.text)
+            _add(claim, draft, deps)
+        if len(told) >= MAX_INSTRUCTIONS:
+            return
+
+
+def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
+    """What was asked for and is no story: the rows of the asked hunts themselves, such as weaknesses or mails."""
+    around = focus(scope, deps.library)
+    found = [item for item in _asked_for(scope, deps) if involves(item, around, draft.story.directory)]
+    for item in sorted(found, key=lambda item: (item.time, item.index))[:MAX_MATCHES]:
+        claim = _observe(item, draft, deps)
+        draft.entries.append(_entry(item, claim, "context", claim.text))
+
+
+def _asked_for(scope: Scope, deps: Deps) -> list[Happening]:
+    """Rows that a search of an asked hunt stands for: the telling ones, or else those that a telling hunt lists."""
+    happenings = [item for item in deps.workspace.happenings() if item.events[0].time is not None]
+    telling = {
+        hunt for hunt in scope.hunts if hunt in deps.library.hunts and not only_collects(deps.library.hunts[hunt])
+    }
+
+    def by(hunts: Collection[str], signals: Collection[str]) -> list[Happening]:
+        return [item for item in happenings if any(x.hunt in hunts and x.signal in signals for x in item.labels)]
+
+    return by(scope.hunts, ("strong", "medium", "inventory")) or by(telling, ("context",))
+
+
+def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
+    """Nothing was found: said only over queries that are complete, empty, and cover the window."""
+    titles = [deps.library.get(hunt).title for hunt in scope.hunts if hunt in deps.library.hunts]
+    what = " or ".join(titles[:2]) or "suspicious activity"
+    named = (*scope.hosts, *scope.users, *scope.addresses, *scope.names)
+    about = f" for {', '.join(named)}" if named else ""
+    asked = [record for record in deps.workspace.records.values() if record.hunt in scope.hunts]
+    window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
+    # A hunt that brought rows, failed or was cut short anywhere supports no absence, however empty the rest is.
+    if asked and all(record.status == "ok" and record.complete and record.rows == 0 for record in asked):
+        draft.claims.append(claiming.absence(f"C{len(draft.claims) + 1}", f"{what}{about}", asked, window))
+
+
+def _tell_triage(scope: Scope, draft: Draft, deps: Deps) -> None:
+    happenings = deps.workspace.happenings()
+    alert = alerts.find(scope.alerts[0], happenings)
+    if alert is None:
+        return
+    findings = [item for item in happenings if item.event_class is EventClass.FINDING]
+    criticality = next(
+        (
+            item.text("device.criticality")
+            for item in happenings
+            if item.event_class is EventClass.DEVICE and item.host == alert.host and item.text("device.criticality")
+        ),
+        "",
+    )
+    steps = _next_steps(draft)
+    draft.triage = triaging.judge(alert, draft.story, findings, criticality=criticality, next_steps=steps)
+    for closing in triaging.earlier_closings(alert, findings)[:2]:
+        claim = _observe(closing, draft, deps)
+        draft.entries.append(_entry(closing, claim, "context", claim.text))
+    draft.entries.sort(key=lambda entry: (entry.verdict == "benign", entry.time))
+
+
+def _next_steps(draft: Draft) -> list[str]:
+    """The steps that the best runbook lists."""
+    for hit in draft.runbooks:
+        steps = [line.lstrip("-*0123456789. ").strip() for line in hit.text.splitlines()]
+        listed = [
+            step for step, line in zip(steps, hit.text.splitlines(), strict=True) if line[:1] in "-*0123456789" and step
+        ]
+        if listed:
+            return listed[:6]
+    return []
+
+
+def _tell_gaps(scope: Scope, draft: Draft, deps: Deps) -> None:
+    workspace = deps.workspace
+    records = list(workspace.records.values())
+    asked = {record.platform for record in records}
+    not_queried = {
+        platform.value: item.reason
+        for item in workspace.inapplicable.values()
+        if (platform := item.platform).value not in asked
+    }
+    silent = {host: "no connected inventory lists a sensor on it" for host in scope.hosts if host not in scope.sensors}
+    draft.gaps = list(
+        gapping.find_gaps(
+            records,
+            workspace.evidence.values(),
+            window=WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase),
+            now=deps.now,
+            retention_days={platform.value: days for platform, days in deps.estate.retention_days.items()},
+            not_queried=not_queried,
+            silent_hosts=silent,
+        )
+    )
+    if workspace.skipped:
+        text = f"limit reached: {workspace.skipped} planned queries were not sent, {deps.budget.queries} is the budget"
+        draft.gaps.append(Gap(kind="not_queried", text=text))
+    for found in draft.gaps:
+        draft.claims.append(claiming.gap(f"C{len(draft.claims) + 1}", found))
+        deps.emit({"type": "gap", "gap": found.model_dump(mode="json")})
+
+
+def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
+    """The shortest true account: how much, where, and the strongest steps, rendered from claims."""
+    told = [entry for entry in draft.entries if entry.verdict != "benign"]
+    ruled = len(draft.entries) - len(told)
+    if draft.triage is not None:
+        lead = f"Verdict {draft.triage.verdict.replace('_', ' ')}, priority {draft.triage.priority}. "
+    else:
+        lead = ""
+    if not told:
+        absent = [claim.text for claim in draft.claims if claim.predicate == claiming.NOT_FOUND]
+        if absent:
+            return f"{lead}{absent[0][:1].upper()}{absent[0][1:]}."
+        return lead + (_unconnected(scope, deps) or "Nothing that answers the question was found.")
+    names = {item.id: item.alias for item in deps.workspace.evidence.values()}
+    counts = [
+        claiming.cited(claim.text, claim.evidence, names, limit=1)
+        for claim in draft.claims
+        if claim.predicate == claiming.TALLY
+    ]
+    steps = "; ".join([*counts, *_steps(draft.story.entries, names)]) or claiming.cited(
+        told[0].text, told[0].evidence, names, limit=2
+    )
+    hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
+    also = f" {ruled} look-alike{'s were' if ruled > 1 else ' was'} ruled out." if ruled else ""
+    count = f"{len(told)} {'connected' if draft.story.entries else 'matching'} event{'s' if len(told) > 1 else ''}"
+    return f"{lead}{count} on {hosts or 'no named host'}: {steps}.{also}"
+
+
+def _unconnected(scope: Scope, deps: Deps) -> str:
+    """What the hunts brought although nothing ties it to the hosts and accounts that were asked about."""
+    found = [
+        item
+        for item in deps.workspace.happenings()
+        if any(label.hunt in scope.hunts and label.signal in ("strong", "medium") for label in item.labels)
+    ]
+    if not found:
+        return ""
+    names = [deps.workspace.evidence[item.events[0].evidence].alias for item in found[:4]]
+    hosts = ", ".join(dict.fromkeys(item.host for item in found if item.host))
+    about = ", ".join((*scope.hosts, *scope.users)) or "the question"
+    return f"{len(found)} events match on {hosts} [{', '.join(names)}], and nothing ties them to {about}."
+
+
+def _steps(entries: Iterable[Happening], names: dict[str, str]) -> list[str]:
+    """The strong behaviours in order, each once, with its host and one citation."""
+    found: dict[tuple[str, str], str] = {}
+    for item in entries:
+        label = _label(item)
+        if label is not None and label.signal == "strong" and (label.says, item.host) not in found:
+            cited = names.get(item.events[0].evidence, "")
+            where = f" on {item.host}" if item.host else ""
+            found[label.says, item.host] = f"{label.says}{where} [{cited}]"
+    return list(found.values())[:8]
