@@ -22,6 +22,7 @@ from ...tools.hunts import bind, read_hunts
 from ...tools.languages import Language, Platform, Query, fql, kql, s1ql, translate
 from ...tools.languages.kql.schema import tables
 from ...tools.languages.search import Scalar, Search, Window
+from .languages_accepted import accepted
 from .languages_kusto import analyse, missing
 from .measuring import machine, spread
 
@@ -47,6 +48,8 @@ def main() -> int:
     """Measure and print; the exit code says nothing of the times, since they depend on the machine's load."""
     arguments = _arguments()
     report = measure(published() or library(), arguments.every)
+    if folder := corpora():
+        report["accepted"] = dict(accepted(folder))
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(shown(report))
@@ -63,10 +66,16 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def published() -> Queries | None:
-    """The queries of the corpora; None where `TRACEHOUND_CORPORA` names no folder with them."""
+def corpora() -> Path | None:
+    """The folder that `TRACEHOUND_CORPORA` names; None where it holds no published queries."""
     folder = Path(os.environ.get("TRACEHOUND_CORPORA") or "nowhere")
-    if not (folder / "kql" / "hunting-queries.jsonl").is_file():
+    return folder if (folder / "kql" / "hunting-queries.jsonl").is_file() else None
+
+
+def published() -> Queries | None:
+    """The queries of the corpora; None where there are none."""
+    folder = corpora()
+    if folder is None:
         return None
     rows = _lines(folder / "kql" / "hunting-queries.jsonl")
     schema = kql.load_schema((folder / "kql" / "schema.json").read_text(encoding="utf-8"))
@@ -178,6 +187,7 @@ def shown(report: Mapping[str, Any]) -> str:
     if "agreement" in report:
         shares = report["agreement"]
         lines.append(f"agreement with Microsoft: syntax {shares['syntax']:.2%}, schema {shares['schema']:.2%}")
+    lines += [f"{what}: {count}" for what, count in report.get("accepted", {}).items()]
     for language, number in report["checks_a_second"].items():
         wish = "" if language == "kql" else f"  (wanted >= {CHECKS_A_SECOND:,}: {_met(number >= CHECKS_A_SECOND)})"
         lines.append(f"{language.upper():<5} {number:>8,} checks a second on one core{wish}")

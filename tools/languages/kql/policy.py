@@ -186,7 +186,7 @@ class _Bounds:
                 return self._any(tables)
             case ast.Search(tables=tables) | ast.Find(tables=tables):
                 head = self._any(tables) if tables else self._all_tables("every table is searched", node)
-                return None if head is None or _from_below(node.predicate) else head
+                return None if head is None or from_below(node.predicate) else head
             case ast.Call(name="toscalar" | "materialize" | "table", arguments=arguments):
                 return self._any(arguments)
             case ast.Call(name=name, arguments=arguments):
@@ -201,7 +201,7 @@ class _Bounds:
         joined: Diagnostic | None = None
         for operator in operators:
             match operator:
-                case ast.Where(predicate=predicate) if _from_below(predicate):
+                case ast.Where(predicate=predicate) if from_below(predicate):
                     head = None
                 case ast.Join(right=right):
                     joined = joined or self._open(right)
@@ -249,13 +249,13 @@ class _Bounds:
         )
 
 
-def _from_below(predicate: ast.Node) -> bool:
+def from_below(predicate: ast.Node) -> bool:
     """Whether a predicate holds for no row before some moment."""
     match predicate:
         case ast.Logical(op="and", parts=parts):
-            return any(_from_below(part) for part in parts)
+            return any(from_below(part) for part in parts)
         case ast.Logical(parts=parts):
-            return all(_from_below(part) for part in parts)
+            return all(from_below(part) for part in parts)
         case ast.Binary(op=">" | ">=" | "==", left=left) if _is_time(left):
             return True
         case ast.Binary(op="<" | "<=" | "==", right=right) if _is_time(right):
