@@ -780,7 +780,7 @@ def case_verify(target: Annotated[str, typer.Argument(metavar="ID|FILE.json")]) 
 
 def _case_problems(target: str) -> Iterator[str]:
     from tracehound.tools.evidence.case import Case
-    from tracehound.tools.evidence.exports import verify_file
+    from tracehound.tools.evidence.exports.checking import verify_file
 
     if target.endswith(".json"):
         yield from verify_file(Path(target))

@@ -22,7 +22,8 @@ from tracehound.tools.evidence.canonical import (
     safe_form,
 )
 from tracehound.tools.evidence.case import Case
-from tracehound.tools.evidence.exports import export, verify_file
+from tracehound.tools.evidence.exports import export
+from tracehound.tools.evidence.exports.checking import verify_file
 from tracehound.tools.evidence.records import Answer
 
 

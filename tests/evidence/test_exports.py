@@ -12,7 +12,9 @@ import pytest
 from tracehound.knowledge.errors import CaseError, NotSupportedError, UsageError
 from tracehound.tools.evidence.case import Case
 from tracehound.tools.evidence.claims import claim_for
-from tracehound.tools.evidence.exports import export, inline, to_json, to_markdown, verify_file
+from tracehound.tools.evidence.exports import export, to_json
+from tracehound.tools.evidence.exports.checking import verify_file
+from tracehound.tools.evidence.exports.markdown import inline, to_markdown
 from tracehound.tools.evidence.merge import merge
 from tracehound.tools.evidence.records import Answer, Factor, Gap, Proposal, RunbookHit, TimelineEntry, Triage
 from tracehound.tools.evidence.safe import code_safe, csv_safe, markdown_safe, safe, shorten
@@ -161,7 +163,7 @@ def test_formats(answer: Make) -> None:
     assert export(made, "json") == to_json(made)
     with pytest.raises(NotSupportedError, match="not supported yet: export format html"):
         export(made, "html")
-    with pytest.raises(UsageError, match="the formats are md, json"):
+    with pytest.raises(UsageError, match="the formats are json, md"):
         export(made, "docx")
 
 

@@ -254,7 +254,7 @@ class Answer(Record):
 
     def to_markdown(self) -> str:
         """The answer as Markdown for a ticket; evidence text is neutralised."""
-        from .exports import to_markdown
+        from .exports.markdown import to_markdown
 
         return to_markdown(self)
 

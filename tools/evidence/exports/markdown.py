@@ -1,52 +1,14 @@
-"""An answer as a document: Markdown for a ticket, JSON for programs. Evidence text is neutralised in both.
+"""An answer as Markdown for a ticket. Hostile text of the evidence becomes visible escapes and never markup."""
 
-`md` is for people and shows hostile text as visible escapes. `json` is the public object with ASCII escapes, so that no
-control character reaches a terminal, and nothing is lost.
-"""
-
-import json
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from ..claims import INSTRUCTION, cited
+from ..predicates import stamp
+from ..records import Answer, Evidence, Proposal, QueryRecord, TimelineEntry, aliases
+from ..safe import code_safe, markdown_safe
 
-from ...knowledge.errors import CaseError, NotSupportedError, UsageError
-from .canonical import digest, kept_form
-from .claims import INSTRUCTION, cited
-from .predicates import stamp
-from .records import Answer, Evidence, Proposal, QueryRecord, TimelineEntry, aliases
-from .safe import code_safe, markdown_safe
-from .verify import verify_answer
-
-_LATER = ("html", "timesketch", "iris", "navigator", "pdf", "stix")
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
-
-
-def export(answer: Answer, format_name: str) -> str:
-    """An answer in a format: `md` or `json`.
-
-    Raises:
-        NotSupportedError: the format is planned.
-        UsageError: there is no such format.
-    """
-    match format_name:
-        case "md":
-            return to_markdown(answer)
-        case "json":
-            return to_json(answer)
-        case _ if format_name in _LATER:
-            raise NotSupportedError(f"export format {format_name}")
-        case _:
-            raise UsageError(
-                f"there is no export format {format_name!r}; the formats are md, json; {', '.join(_LATER)} come later"
-            )
-
-
-def to_json(answer: Answer) -> str:
-    """The public JSON object as text, in ASCII."""
-    return json.dumps(answer.to_json(), ensure_ascii=True, indent=2)
 
 
 def to_markdown(answer: Answer) -> str:
@@ -193,50 +155,3 @@ def footer(answer: Answer) -> str:
         f"{count.claims} claims: {count.verified} verified, {count.assessments} assessments, {count.gaps} gaps; "
         f"{count.uncited} uncited, {count.failed} failed."
     )
-
-
-def verify_file(path: Path) -> list[str]:
-    """What is wrong with an exported answer (`json`), in sentences: hashes, references, claims.
-
-    Raises:
-        CaseError: the file is no exported answer.
-    """
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        answer = Answer.model_validate(content)
-    except OSError as exc:
-        raise CaseError(f"{path} cannot be read: {exc.strerror}") from exc
-    except (ValueError, ValidationError, RecursionError) as exc:
-        raise CaseError(
-            f"{path} is no exported answer: write one with `tracehound case export ID --format json`"
-        ) from exc
-    return [*_tampered(answer.evidence), *_failed_claims(answer)]
-
-
-def _tampered(evidence: Iterable[Evidence]) -> Iterable[str]:
-    for item in evidence:
-        if _hash(item.raw) != item.sha256:
-            yield f"the raw row of {item.alias} ({item.id}) was changed"
-        if not f"E-{item.sha256}".startswith(item.id):
-            yield f"the id of {item.alias} ({item.id}) does not belong to its hash"
-
-
-def _hash(raw: dict[str, Any]) -> str:
-    from .canonical import original
-
-    try:
-        return digest(kept_form(original(raw))[1])
-    except (CaseError, ValueError, TypeError):
-        return ""
-
-
-def _failed_claims(answer: Answer) -> Iterable[str]:
-    checked = verify_answer(answer)
-    for before, after in zip(answer.claims, checked.claims, strict=True):
-        if before.verified and not after.verified:
-            yield f"claim {after.id} does not hold: {after.why_not}"
-    held = {item.id for item in answer.evidence}
-    for entry in answer.timeline:
-        for name in entry.evidence:
-            if name not in held:
-                yield f"the timeline cites {name}, which is not in the file"
