@@ -27,6 +27,8 @@ instance of that behaviour, wherever the event came from.
     blind: ["Hosts without an EDR sensor"]
     benign: ["Administrators patch with PsExec from a known workstation"]
     runbooks: [lateral-movement]
+
+What a hunt asks beyond filters (`count`, `spot`, `follow`, `absent`, `lacks`, `include`) is told in `hunt_relations`.
 """
 
 import re
@@ -38,6 +40,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..knowledge.errors import ContentError, UsageError
+from .evidence.units import unit_names
+from .hunt_relations import KEYS, WITH_EXPRESSION, Relations, attributes_named, faults
 from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, Scalar, conditions
 from .languages.vocabulary import ATTRIBUTES, EventClass
 
@@ -58,6 +62,7 @@ ParameterType = Literal[
     "alert",
     "app",
     "text",
+    "choice",
 ]
 
 
@@ -76,6 +81,10 @@ class Parameter(_Frozen):
     required: bool = False
     default: Scalar | None = None
     about: str = ""
+    words: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """For a `choice`: value to the words of a question that mean it."""
+    cues: tuple[str, ...] = ()
+    """For a `choice`: patterns around `{word}`, one of which must fit."""
 
 
 class HuntSearch(_Frozen):
@@ -106,7 +115,9 @@ class Hunt(_Frozen):
     tags: tuple[str, ...] = ()
     questions: tuple[str, ...] = Field(min_length=1)
     parameters: Mapping[str, Parameter] = Field(default_factory=dict)
-    searches: tuple[HuntSearch, ...] = Field(min_length=1)
+    searches: tuple[HuntSearch, ...] = ()
+    relations: Relations = Relations()
+    """What it asks beyond its searches; in the file each kind is a key of the hunt's own."""
     pivots: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
     benign: tuple[str, ...] = ()
@@ -151,7 +162,9 @@ def _read_hunt(entry: Any, node: yaml.Node, path: Path) -> Hunt:
         searches = entry.get("searches", ())
         if isinstance(searches, list):
             searches = [_with_expression(search) for search in searches]
-        hunt = Hunt.model_validate({**entry, "searches": searches, "source": str(path)})
+        relations = {key: _with_expressions(key, entry[key]) for key in KEYS if key in entry}
+        rest = {key: value for key, value in entry.items() if key not in KEYS}
+        hunt = Hunt.model_validate({**rest, "searches": searches, "relations": relations, "source": str(path)})
         _cross_check(hunt)
     except ValidationError as exc:
         first = exc.errors()[0]
@@ -169,7 +182,28 @@ def _with_expression(search: Any) -> Any:
     return {**search, "where": parse_expression(search["where"])}
 
 
+def _with_expressions(key: str, entries: Any) -> Any:
+    """The relations of one kind with their conditions read; what is no relation is left for the schema to refuse."""
+    name = WITH_EXPRESSION.get(key)
+    if name is None or not isinstance(entries, list):
+        return entries
+    return [
+        {**entry, name: parse_expression(entry[name])} if isinstance(entry, dict) and entry.get(name) else entry
+        for entry in entries
+    ]
+
+
 def _cross_check(hunt: Hunt) -> None:
+    if not hunt.searches and hunt.relations == Relations():
+        raise ValueError("a hunt has `searches`, or `include`, `lacks` or `absent`")
+    for problem in faults(hunt.relations, {item.id: item.event_class for item in hunt.searches}, unit_names()):
+        raise ValueError(problem)
+    for relation in (*hunt.relations.follow, *hunt.relations.absent):
+        _check_relation(hunt, relation.id, relation.event_class, relation.where)
+    for relation in hunt.relations.lacks:
+        _check_relation(hunt, relation.id, EventClass.DEVICE, relation.where)
+        if relation.platform.removeprefix("$") not in hunt.parameters:
+            raise ValueError(f"{relation.id}: parameter {relation.platform} is not declared")
     for search in hunt.searches:
         for condition in conditions(search.where):
             if condition.field not in ATTRIBUTES[search.event_class]:
@@ -182,6 +216,21 @@ def _cross_check(hunt: Hunt) -> None:
         for need in search.needs:
             if need not in hunt.parameters:
                 raise ValueError(f"search {search.id}: needs {need}, which is not declared")
+
+
+def _check_relation(hunt: Hunt, name: str, event_class: EventClass, where: Expression | None) -> None:
+    found = tuple(conditions(where))
+    known = ATTRIBUTES[event_class]
+    rows = frozenset().union(*(ATTRIBUTES[search.event_class] for search in hunt.searches)) if hunt.searches else known
+    for condition in found:
+        if condition.field not in known:
+            raise ValueError(f"{name}: {event_class} has no attribute {condition.field!r}")
+        for value in condition.values:
+            named = isinstance(value, str) and value.startswith("$") and "." not in value
+            if named and str(value)[1:] not in hunt.parameters:
+                raise ValueError(f"{name}: parameter {value} is not declared")
+    for attribute in attributes_named(found) - rows:
+        raise ValueError(f"{name}: no row that it follows has {attribute!r}")
 
 
 def _require_pattern(search: HuntSearch, pattern: str) -> None:

@@ -18,13 +18,16 @@ from ...knowledge import attack
 from ..explain import texts_of
 from ..languages.query import Platform
 from ..languages.vocabulary import EventClass
+from . import weighing
 from .claims import INSTRUCTION, NOT_FOUND, RULED_OUT, TALLY, instruction_text, tally_text
+from .counting import COUNTED
 from .entities import entity_values
 from .event import Event
 from .merge import Group, merge
 from .predicates import Values, may_mean, pattern, predicates, repetition, stamp
 from .records import Answer, Claim, Evidence, QueryRecord, Verification, WindowRecord
 from .safe import safe
+from .verify_counts import bad_count
 
 CLOCK_SLACK = timedelta(seconds=1)
 """How far a claim's time may lie from its first row's."""
@@ -171,9 +174,13 @@ def _bad_observation(claim: Claim, record: Record) -> str | None:
         return f"{rows[0].id} has no time"
     if claim.predicate == TALLY:
         return None if claim.text == tally_text(events) else "the cited rows do not count up to it"
+    if claim.predicate == COUNTED:
+        return bad_count(claim, events, record.queries)
     if claim.predicate == INSTRUCTION:
         holds = len(events) == 1 and claim.text == instruction_text(events[0])
         return None if holds else "the cited row holds no such text"
+    if claim.predicate in weighing.SENTENCES:
+        return weighing.why_not(claim, events)
     groups = merge(events)
     if len(groups) > 1:
         return "it cites rows of different happenings"
