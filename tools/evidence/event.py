@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from ..languages.query import Platform
 from ..languages.vocabulary import EventClass
+from .records import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,20 @@ class Event:
     host: str | None
     user: str | None
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, row: Evidence) -> Self:
+        """The event that a row of evidence holds."""
+        return cls(
+            evidence=row.id,
+            platform=Platform(row.platform),
+            collection=row.collection,
+            event_class=EventClass(row.event_class),
+            time=row.time,
+            host=row.host,
+            user=row.user,
+            fields=row.fields,
+        )
 
     def get(self, name: str) -> Any:
         """The value of an attribute, or None."""
