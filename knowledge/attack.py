@@ -16,6 +16,10 @@ class Technique:
     name: str
     tactics: tuple[str, ...]
     withdrawn: bool = False
+    replaced_by: str | None = None
+    """The id that took its place, where MITRE names one."""
+    stix: str = ""
+    """UUID of its STIX object in MITRE's data."""
 
     @property
     def url(self) -> str:
@@ -27,7 +31,14 @@ class Technique:
 def techniques() -> Mapping[str, Technique]:
     """Every technique by id."""
     return {
-        key: Technique(key, entry["name"], tuple(entry["tactics"]), entry.get("withdrawn", False))
+        key: Technique(
+            key,
+            entry["name"],
+            tuple(entry["tactics"]),
+            entry.get("withdrawn", False),
+            entry.get("replaced_by"),
+            entry["stix"],
+        )
         for key, entry in _content()["techniques"].items()
     }
 
@@ -40,6 +51,14 @@ def version() -> str:
 def technique(technique_id: str) -> Technique | None:
     """The technique with this id, case ignored; None when this version has none."""
     return techniques().get(technique_id.upper())
+
+
+def current(technique_id: str) -> Technique | None:
+    """The technique that an id means today: itself, or what took its place; None where there is neither."""
+    found = technique(technique_id)
+    while found is not None and found.replaced_by:
+        found = technique(found.replaced_by)
+    return None if found is None or found.withdrawn else found
 
 
 def title(technique_id: str) -> str:

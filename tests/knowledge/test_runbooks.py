@@ -164,3 +164,16 @@ def test_attack_names() -> None:
     assert withdrawn is not None
     assert withdrawn.withdrawn
     assert len(attack.techniques()) > 800
+
+
+def test_superseded_ids_lead_to_what_took_their_place() -> None:
+    """`revoked-by` of ATT&CK 18.1; T1150 was replaced twice, and T1064 by nothing."""
+    for old, new in {"T1086": "T1059.001", "t1035": "T1569.002", "T1150": "T1647", "T1059.001": "T1059.001"}.items():
+        found = attack.current(old)
+        assert found is not None, old
+        assert found.id == new
+    assert attack.current("T1064") is None
+    assert attack.current("T0000") is None
+    for item in attack.techniques().values():
+        assert len(item.stix) == 36, item.id
+        assert item.withdrawn or not item.replaced_by

@@ -242,8 +242,7 @@ def unique_ids(results: Iterable[Imported | Refused], taken: Mapping[str, str]) 
 
 def _techniques(rule: SigmaRule) -> tuple[str, ...]:
     named = [tag.name.upper() for tag in rule.tags if tag.namespace == "attack" and re.match(r"t\d{4}", tag.name)]
-    known = [name for name in named if (found := attack.technique(name)) is not None and not found.withdrawn]
-    return tuple(dict.fromkeys(known))
+    return tuple(dict.fromkeys(found.id for name in named if (found := attack.current(name))))
 
 
 def _tags(rule: SigmaRule) -> tuple[str, ...]:
