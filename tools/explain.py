@@ -42,9 +42,14 @@ class Explanation:
     """Plain sentences in reading order; the last says that nothing was run."""
 
 
-def explain(text: str) -> Explanation:
-    """Explain a text; what lies beyond 100,000 characters is not read."""
-    text = _artefact(text[:MAX_TEXT])
+def explain(text: str, *, asked: bool = True) -> Explanation:
+    """Explain a text; what lies beyond 100,000 characters is not read.
+
+    Args:
+        text: A command line, script or blob.
+        asked: The text may be a question that holds the artefact (`what does this do: ...`).
+    """
+    text = _artefact(text[:MAX_TEXT]) if asked else text[:MAX_TEXT]
     inside = layers(text)
     texts = [text, *(layer.text for layer in inside)]
     behaviours = _behaviours(texts)

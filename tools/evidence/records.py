@@ -194,7 +194,15 @@ class Factor(Record):
 
     factor: str
     value: str
+    """The text of a claim of the answer."""
     evidence: tuple[str, ...] = ()
+    speaks: Literal["for", "against", "neither"] = "neither"
+    """For or against the alert being true."""
+    points: float | None = None
+    """What this part adds to the score, where it is the first reason of its part."""
+    most: float | None = None
+    """The most that this part can add."""
+    claim: str = ""
 
 
 class Triage(Record):
