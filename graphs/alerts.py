@@ -12,6 +12,8 @@ from .state import Scope
 REACH = timedelta(days=45)
 """How far back alerts are kept and compared."""
 AROUND = timedelta(hours=12)
+BASELINE = timedelta(days=14)
+"""How far back it is looked for what is usual."""
 NO_ID = "no alert id was found in the request; copy it as the platform shows it"
 
 
@@ -48,16 +50,50 @@ def around(alert: Happening, scope: Scope, now: datetime) -> list[Wanted]:
     if about is not None:
         wanted.append(Wanted(about.search, "alerts.history"))
     if alert.host:
-        span = Window(
-            start=alert.time - timedelta(hours=1), end=min(alert.until + timedelta(hours=2), scope.window.end)
-        )
-        host = Condition(field="device.hostname", values=(alert.host,))
-        for event_class, activity in ((EventClass.PROCESS, "Launch"), (EventClass.AUTHENTICATION, "Logon")):
-            where = conjunction(host, Condition(field="activity", values=(activity,)))
-            search = Search(event_class=event_class, where=where, window=span)
-            purpose = f"alerts.around-{event_class.split('_')[0]}"
-            wanted.append(Wanted(search, purpose, frozenset({alert.host}), own_sensors=True))
+        wanted += _on_host(alert, scope)
+    elif alert.user:
+        wanted += _of_account(alert, scope)
     return wanted
+
+
+def _on_host(alert: Happening, scope: Scope) -> list[Wanted]:
+    """What ran and who logged on around the alert, and what its account ran there in the fortnight before."""
+    end = min(alert.until + timedelta(hours=2), scope.window.end)
+    near = Window(start=alert.time - timedelta(hours=1), end=end)
+    before = Window(start=alert.time - BASELINE, end=near.start, phrase="the fortnight before the alert")
+    host, launch = Condition(field="device.hostname", values=(alert.host,)), _activity("Launch")
+    wanted = [
+        (EventClass.PROCESS, conjunction(host, launch), near, "alerts.around-process"),
+        (EventClass.AUTHENTICATION, conjunction(host, _activity("Logon")), near, "alerts.around-authentication"),
+    ]
+    # What it ran there before is told by program: half of what a server runs is the same few services of one account.
+    programs = tuple(name for name in (alert.process, alert.actor) if name)
+    if programs and before.start < before.end:
+        usual = conjunction(host, launch, Condition(field="process.name", values=programs))
+        wanted.append((EventClass.PROCESS, usual, before, "alerts.baseline"))
+    return [
+        Wanted(Search(event_class=kind, where=where, window=span), purpose, frozenset({alert.host}), own_sensors=True)
+        for kind, where, span, purpose in wanted
+    ]
+
+
+def _of_account(alert: Happening, scope: Scope) -> list[Wanted]:
+    """Where the account of an alert without a host came from in the fortnight before, and what it changed around it."""
+    account = Condition(field="user.name", values=(alert.user,))
+    before = Window(start=alert.time - BASELINE, end=scope.window.end, phrase="the alert and the fortnight before")
+    spans = (
+        (EventClass.AUTHENTICATION, before),
+        (EventClass.ACCOUNT, scope.window),
+        (EventClass.API, scope.window),
+    )
+    return [
+        Wanted(Search(event_class=kind, where=account, window=span), f"alerts.account-{kind.split('_')[0]}")
+        for kind, span in spans
+    ]
+
+
+def _activity(name: str) -> Condition:
+    return Condition(field="activity", values=(name,))
 
 
 def _kept(now: datetime) -> Window:

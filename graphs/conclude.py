@@ -16,7 +16,7 @@ from ..tools.evidence.story_facts import Happening
 from ..tools.explain import explain as read_artefact
 from ..tools.explain import texts_of
 from . import proposing
-from . import triage as triaging
+from . import ticket as ticketing
 from .draft import Draft, story
 from .matching import OFF_TOPIC, SearchText
 from .state import Deps, State
@@ -122,7 +122,11 @@ def _answer(state: State, deps: Deps) -> Answer:
     shown = [workspace.evidence[item] for item in workspace.evidence if item in cited]
     triage = draft.triage
     if triage is not None:
-        triage = triage.model_copy(update={"ticket": triaging.ticket(triage, draft.summary, draft.entries, shown)})
+        runbook = draft.runbooks[0].id if draft.runbooks else ""
+        text = ticketing.ticket(
+            triage, draft.summary, draft.entries, shown, claims=draft.claims, gaps=draft.gaps, runbook=runbook
+        )
+        triage = triage.model_copy(update={"ticket": text})
     declined_off_topic = draft.declined is not None and draft.declined.reason == OFF_TOPIC
     return Answer(
         case=workspace.case.id,

@@ -19,10 +19,9 @@ from ..tools.evidence.story import involves
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM
 from ..tools.languages.vocabulary import EventClass
-from . import alerts
-from . import triage as triaging
 from .draft import Draft, focus, only_collects
 from .state import Deps, Scope, State
+from .verdict import tell_triage
 
 MAX_MATCHES = 60
 MAX_INSTRUCTIONS = 3
@@ -46,7 +45,7 @@ def tell(state: State, deps: Deps) -> None:
         _tell_absence(scope, draft, deps)
     _tell_instructions(draft, deps)
     if state["route"] == "alert":
-        _tell_triage(scope, draft, deps)
+        tell_triage(scope, draft, deps, _observe, _entry)
     _tell_gaps(scope, draft, deps)
     draft.summary = _summary(scope, draft, deps)
 
@@ -171,40 +170,6 @@ def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
     # A hunt that brought rows, failed or was cut short anywhere supports no absence, however empty the rest is.
     if asked and all(record.status == "ok" and record.complete and record.rows == 0 for record in asked):
         draft.claims.append(claiming.absence(f"C{len(draft.claims) + 1}", f"{what}{about}", asked, window))
-
-
-def _tell_triage(scope: Scope, draft: Draft, deps: Deps) -> None:
-    happenings = deps.workspace.happenings()
-    alert = alerts.find(scope.alerts[0], happenings)
-    if alert is None:
-        return
-    findings = [item for item in happenings if item.event_class is EventClass.FINDING]
-    criticality = next(
-        (
-            item.text("device.criticality")
-            for item in happenings
-            if item.event_class is EventClass.DEVICE and item.host == alert.host and item.text("device.criticality")
-        ),
-        "",
-    )
-    steps = _next_steps(draft)
-    draft.triage = triaging.judge(alert, draft.story, findings, criticality=criticality, next_steps=steps)
-    for closing in triaging.earlier_closings(alert, findings)[:2]:
-        claim = _observe(closing, draft, deps)
-        draft.entries.append(_entry(closing, claim, "context", claim.text))
-    draft.entries.sort(key=lambda entry: (entry.verdict == "benign", entry.time))
-
-
-def _next_steps(draft: Draft) -> list[str]:
-    """The steps that the best runbook lists."""
-    for hit in draft.runbooks:
-        steps = [line.lstrip("-*0123456789. ").strip() for line in hit.text.splitlines()]
-        listed = [
-            step for step, line in zip(steps, hit.text.splitlines(), strict=True) if line[:1] in "-*0123456789" and step
-        ]
-        if listed:
-            return listed[:6]
-    return []
 
 
 def _tell_gaps(scope: Scope, draft: Draft, deps: Deps) -> None:

@@ -1,218 +1,355 @@
-"""From one alert and what stands around it to a verdict, a priority and the reasons for both. Pure.
+"""From one alert and what stands around it to a score, a priority and a verdict, with the reasons for and against. Pure.
 
-The score has visible parts. The vendor's severity is a floor for the priority: nothing that was read can lower it.
-A benign verdict needs an earlier closing of the same pattern by a person, and nothing suspicious connected to this
-alert beyond the pattern itself.
+The vendor's severity is a floor, of the priority and of the score: nothing that was read can lower it. Text in
+telemetry is never a reason; what an account, a program and a person at the console did is. See docs/decisions/0026.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import yaml
 
 from ..knowledge import attack
-from ..tools.evidence.records import Evidence, Factor, TimelineEntry, Triage
-from ..tools.evidence.safe import markdown_safe
+from ..tools.evidence import weighing
+from ..tools.evidence.event import Event
+from ..tools.evidence.sameness import same_alert, same_run
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import Happening
+from ..tools.evidence.story_links import MEDIUM, STRONG
+from ..tools.evidence.values import account_name
+from ..tools.explain import explain
 from ..tools.languages.vocabulary import EventClass
 
 Priority = Literal["Critical", "High", "Medium", "Low"]
 Verdict = Literal["true_positive", "benign", "unclear"]
-
-SEVERITIES: Mapping[str, float] = {"critical": 1.0, "high": 0.75, "medium": 0.5, "low": 0.25, "informational": 0.1}
-CRITICALITIES: Mapping[str, float] = {"critical": 1.0, "high": 0.7, "normal": 0.3, "noncritical": 0.3, "": 0.3}
-WEIGHTS: Mapping[str, float] = {"severity": 0.35, "correlation": 0.4, "criticality": 0.15, "prevalence": 0.1}
-HISTORY_DISCOUNT = 0.35
-"""What an earlier closing as false positive takes off the score; the priority's floor stays."""
-DISMISSALS = frozenset({"false positive", "disregard", "benign"})
-"""Verdicts by which a person closed an alert as harmless (OCSF verdicts)."""
+Side = Literal["for", "against", "neither"]
 
 ORDER: tuple[Priority, ...] = ("Low", "Medium", "High", "Critical")
+KNOWN_DAYS = 3
+"""An address from which an account signed in on so many earlier days is one of its own."""
+MOST_CITED = 40
 
 
-def earlier_closings(alert: Happening, findings: Sequence[Happening]) -> list[Happening]:
-    """Earlier alerts of the same pattern on the same host that a person closed as false positives."""
+@cache
+def _rules() -> Mapping[str, Any]:
+    content: Mapping[str, Any] = yaml.safe_load(
+        files("tracehound.graphs").joinpath("triage.yaml").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def weights() -> Mapping[str, float]:
+    """Parts of a score, and the most that each can add."""
+    found: Mapping[str, float] = _rules()["weights"]
+    return found
+
+
+@dataclass(frozen=True)
+class Ground:
+    """One reason: a predicate of `weighing` over events, and on which side it speaks."""
+
+    factor: str
+    predicate: str
+    events: tuple[Event, ...]
+    side: Side = "neither"
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is known about one alert."""
+
+    alert: Event
+    severity: str
+    closings: tuple[Event, ...] = ()
+    """Earlier alerts of the very same pattern that a person gave a verdict on, oldest first."""
+    alike: tuple[Event, ...] = ()
+    """Alerts of the same title, this one first."""
+    runs: tuple[Event, ...] = ()
+    """Earlier launches that are runs of what the alert reports."""
+    launches: tuple[Happening, ...] = ()
+    """The launch that the alert is about, as the host's own sensor saw it."""
+    others: tuple[Happening, ...] = ()
+    """Suspicious happenings connected with it, without what is routine there."""
+    devices: tuple[Event, ...] = ()
+    signins: tuple[Event, ...] = ()
+    """Sign-ins of the alert's account, when the alert is about an account and no host."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an alert comes to."""
+
+    verdict: Verdict
+    priority: Priority
+    score: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Part of the score to its points; `history` is negative."""
+    grounds: tuple[Ground, ...] = ()
+
+
+def look_around(alert: Happening, story: Story, happenings: Sequence[Happening]) -> Around:
+    """Sort what is known by what it says about an alert."""
+    about = _fullest(alert)
+    findings = [item for item in happenings if item.event_class is EventClass.FINDING and item.index != alert.index]
+    launches = [item for item in happenings if item.is_launch]
+    on_host = [event for item in launches if item.host == alert.host for event in item.events]
+    earlier = [event for event in on_host if event.time and about.time and event.time < about.time]
+    closings = [
+        event
+        for item in findings
+        if item.time < alert.time
+        for event in [_fullest(item)]
+        if weighing.is_closed(event) and same_alert(about, event)
+    ]
+    title = about.text("finding.title").casefold()
+    alike = [_fullest(item) for item in findings if item.text("finding.title").casefold() == title]
+    watched = any(item.event_class is EventClass.DEVICE and item.host == alert.host for item in happenings)
+    return Around(
+        alert=about,
+        severity=alert.text("severity").lower(),
+        closings=tuple(sorted(closings, key=_when)),
+        alike=(about, *alike),
+        runs=tuple(event for event in earlier if same_run(about, event)),
+        launches=tuple(item for item in launches if _is_about(alert, item)),
+        others=tuple(item for item in connected(alert, story) if not _is_routine(item, on_host)),
+        devices=_devices(alert, happenings),
+        signins=() if watched and alert.host else tuple(_signins(about, happenings)),
+    )
+
+
+def connected(alert: Happening, story: Story) -> list[Happening]:
+    """Suspicious happenings of the story that are neither the alert nor the very process that it reports."""
     return [
-        other
-        for other in findings
-        if other.index != alert.index
-        and other.event_class is EventClass.FINDING
-        and other.time < alert.time
-        and other.text("finding.verdict").lower() in DISMISSALS
-        and _pattern(other) == _pattern(alert)
+        item
+        for item in story.entries
+        if item.index != alert.index
+        and item.signal >= MEDIUM
+        and item.event_class is not EventClass.FINDING
+        and not _is_about(alert, item)
+    ]
+
+
+def judge(around: Around, labels: Iterable[tuple[str, int]] = ()) -> Judgement:
+    """The verdict on an alert.
+
+    Args:
+        around: What is known about it.
+        labels: Technique and signal of each behaviour that the hunts recognise in the alert's own process.
+    """
+    known = [*labels, *((technique, item.signal) for item in around.launches for technique in _techniques(item))]
+    own = _own_strength(around.alert, known)
+    harm = [item for item in around.others if _is_harmful(item)]
+    parts = _parts(around, own)
+    verdict = _verdict(around, own, harm, known)
+    floor = parts["severity"]
+    score = max(floor, sum(parts.values()))
+    return Judgement(
+        verdict=verdict,
+        priority=_priority(score, verdict, around.severity),
+        score=round(min(score, 1.0), 3),
+        parts={name: round(points, 3) for name, points in parts.items()},
+        grounds=tuple(_grounds(around, own, harm)),
+    )
+
+
+def _parts(around: Around, own: float) -> dict[str, float]:
+    values = {
+        "severity": _rules()["severities"].get(around.severity, 0.5),
+        "behaviour": own,
+        "correlation": _correlation(around.others),
+        "criticality": _criticality(around.devices),
+        "prevalence": _rarity(around),
+    }
+    parts = {name: weights()[name] * value for name, value in values.items()}
+    if _is_dismissed(around):
+        parts["history"] = -float(_rules()["discount"])
+    return parts
+
+
+def _correlation(others: Sequence[Happening]) -> float:
+    tactics = {tactic for item in others for tactic in tactics_of(item)}
+    harmful = sum(_is_harmful(item) for item in others)
+    return min(1.0, 0.15 * len(tactics) + 0.05 * len(others) + 0.1 * harmful)
+
+
+def _criticality(devices: Sequence[Event]) -> float:
+    rules = _rules()
+    rated = [rules["criticalities"].get(event.text("device.criticality").lower(), 0) for event in devices]
+    typed = [rules["types"].get(event.text("device.type").lower(), 0) for event in devices]
+    # The word of an inventory that has one for every host, such as `normal`, says less than what kind of host it is.
+    return float(max([*rated, *typed], default=0) or rules["otherwise"])
+
+
+def _rarity(around: Around) -> float:
+    if _is_routine_run(around):
+        return 0.0
+    others = {event.host for event in around.alike if event.host} - {around.alert.host}
+    return 0.3 if others else 0.8
+
+
+def _is_routine_run(around: Around) -> bool:
+    return weighing.routine((around.alert, *around.runs)) is not None
+
+
+def _own_strength(alert: Event, labels: Sequence[tuple[str, int]]) -> float:
+    """How clearly the alert's own process is wrong: what hunts recognise in it, and what its command line does."""
+    labelled = max((signal for technique, signal in labels if not _administrators_do(technique)), default=0)
+    if labelled >= STRONG or _is_grave(alert):
+        return 1.0
+    return 0.5 if labelled >= MEDIUM else 0.0
+
+
+def _is_grave(alert: Event) -> bool:
+    command = alert.text("process.cmd_line")
+    return bool(command) and any(item.suspicious for item in explain(command, asked=False).behaviours)
+
+
+def _is_harmful(item: Happening) -> bool:
+    return any(
+        label.signal == "strong" and not _administrators_do(technique)
+        for label in item.labels
+        for technique in label.techniques[:1]
+    )
+
+
+@cache
+def _everyday() -> frozenset[str]:
+    return frozenset(_rules()["administrators_do"].split())
+
+
+def _administrators_do(technique: str) -> bool:
+    return technique.partition(".")[0] in _everyday()
+
+
+def _techniques(item: Happening) -> list[str]:
+    return [
+        technique for label in item.labels if label.signal in ("strong", "medium") for technique in label.techniques[:1]
     ]
 
 
 def tactics_of(item: Happening) -> set[str]:
     """ATT&CK tactics of a happening's suspicious labels."""
     found: set[str] = set()
-    for label in item.labels:
-        if label.signal in ("strong", "medium"):
-            for technique_id in label.techniques[:1]:
-                technique = attack.technique(technique_id)
-                found.update(technique.tactics[:1] if technique else ())
+    for name in _techniques(item):
+        technique = attack.technique(name)
+        found.update(technique.tactics[:1] if technique else ())
     return found
 
 
-def same_pattern(alert: Happening, findings: Sequence[Happening]) -> list[Happening]:
-    """Alerts of the same title and program on other hosts."""
-    return [
-        other
-        for other in findings
-        if other.index != alert.index
-        and other.event_class is EventClass.FINDING
-        and other.host != alert.host
-        and _pattern(other)[1:] == _pattern(alert)[1:]
-    ]
-
-
-def _pattern(alert: Happening) -> tuple[str, str, str]:
-    return alert.host, alert.text("finding.title").lower(), alert.process
-
-
-def correlated(alert: Happening, story: Story) -> list[Happening]:
-    """Suspicious happenings of the story that are neither the alert nor the very process that it reports."""
-    about = alert.text("process.cmd_line").lower()
-    return [
-        item
-        for item in story.entries
-        if item.index != alert.index
-        and item.signal >= 2
-        and item.event_class is not EventClass.FINDING
-        and not (item.is_launch and about and item.text("process.cmd_line").lower() == about)
-    ]
-
-
-def judge(
-    alert: Happening,
-    story: Story,
-    findings: Sequence[Happening],
-    *,
-    criticality: str = "",
-    next_steps: Sequence[str] = (),
-) -> Triage:
-    """The verdict on an alert, without the ticket text (see `ticket`)."""
-    closings = earlier_closings(alert, findings)
-    others = correlated(alert, story)
-    elsewhere = same_pattern(alert, findings)
-    tactics = {tactic for item in others for tactic in tactics_of(item)}
-    parts = {
-        "severity": SEVERITIES.get(alert.text("severity").lower(), 0.5),
-        "correlation": min(1.0, 0.25 * len(tactics) + 0.1 * len(others)),
-        "criticality": CRITICALITIES.get(criticality.lower(), 0.3),
-        "prevalence": 0.3 if elsewhere else 0.7,
-    }
-    score = sum(WEIGHTS[name] * value for name, value in parts.items())
-    if closings:
-        score = max(0.0, score - HISTORY_DISCOUNT)
-    verdict = _verdict(alert, others, tactics, closings)
-    return Triage(
-        alert=min(alert.values("finding.uid"), default=""),
-        verdict=verdict,
-        priority=_priority(score, verdict, alert.text("severity")),
-        score=round(score, 3),
-        because=tuple(_factors(alert, others, tactics, closings, elsewhere, criticality, parts)),
-        next_steps=tuple(next_steps),
-    )
-
-
-def _verdict(
-    alert: Happening, others: Sequence[Happening], tactics: set[str], closings: Sequence[Happening]
-) -> Verdict:
-    if closings and len(tactics) < 2:
+def _verdict(around: Around, own: float, harm: Sequence[Happening], labels: Sequence[tuple[str, int]]) -> Verdict:
+    tactics = {tactic for item in around.others for tactic in tactics_of(item)}
+    if _is_dismissed(around) and not harm and len(tactics) < 2:
         return "benign"
-    if len(others) >= 2 or (others and alert.text("severity").lower() in ("high", "critical")):
-        return "true_positive"
-    if any(item.signal >= 3 for item in others):
+    if _comes_from_its_own_places(around) and not around.others and around.severity not in ("high", "critical"):
+        return "benign"
+    if _is_routine_run(around):
+        return "true_positive" if len(harm) >= 2 else "unclear"
+    telling = around.severity in ("high", "critical") or any(item.signal >= MEDIUM for item in around.others)
+    if harm or (own >= 1.0 and telling):
         return "true_positive"
     return "unclear"
 
 
+def _is_dismissed(around: Around) -> bool:
+    """Whether the last word of a person on the very same alert was that it is harmless."""
+    if not around.closings:
+        return False
+    return around.closings[-1].text("finding.verdict").casefold() in weighing.DISMISSALS
+
+
+def _comes_from_its_own_places(around: Around) -> bool:
+    recent = {event.text("src_endpoint.ip") for event in around.signins if weighing.is_recent(event, around.alert)}
+    return bool(recent) and all(_days_at(address, around) >= KNOWN_DAYS for address in recent)
+
+
+def _days_at(address: str, around: Around) -> int:
+    older = [event for event in around.signins if not weighing.is_recent(event, around.alert)]
+    return len({event.time.date() for event in older if event.time and event.text("src_endpoint.ip") == address})
+
+
 def _priority(score: float, verdict: Verdict, severity: str) -> Priority:
     floor = severity.capitalize() if severity.capitalize() in ORDER else "Low"
-    earned = "Critical" if score >= 0.8 else "High" if score >= 0.6 else "Medium" if score >= 0.35 else "Low"
+    earned = "Critical" if score >= 0.75 else "High" if score >= 0.5 else "Medium" if score >= 0.3 else "Low"
     if verdict == "benign":
         earned = "Low"
     return ORDER[max(ORDER.index(floor), ORDER.index(earned))]
 
 
-def _ids(items: Sequence[Happening]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(event.evidence for item in items for event in item.events))
+def _grounds(around: Around, own: float, harm: Sequence[Happening]) -> Iterable[Ground]:
+    """Reasons in the order in which they are read: what the vendor says, what it is, what is around it, what was before."""
+    alert = around.alert
+    rated: Side = "for" if around.severity in ("high", "critical") else "neither"
+    yield Ground("severity", weighing.RATED, (alert,), rated)
+    if alert.text("process.cmd_line"):
+        plain: Side = "against" if own == 0 else "neither"
+        yield Ground("behaviour", weighing.SHOWS, (alert,), "for" if _is_grave(alert) else plain)
+    if around.others:
+        told = [event for item in around.others for event in item.events][:MOST_CITED]
+        yield Ground("correlation", weighing.CONNECTED, (alert, *told), "for" if harm else "neither")
+    if around.signins:
+        known = _comes_from_its_own_places(around)
+        yield Ground("correlation", weighing.PLACES, (alert, *around.signins), "against" if known else "for")
+    if around.devices:
+        yield Ground("criticality", weighing.PLACED, around.devices)
+    if alert.text("finding.title"):
+        yield Ground("prevalence", weighing.SPREAD, around.alike[:MOST_CITED])
+    if _is_routine_run(around):
+        yield Ground("prevalence", weighing.ROUTINE, (alert, *around.runs), "against")
+    if around.closings:
+        side: Side = "against" if _is_dismissed(around) else "for"
+        yield Ground("history", weighing.CLOSED_BEFORE, (alert, *around.closings), side)
 
 
-def _factors(
-    alert: Happening,
-    others: Sequence[Happening],
-    tactics: set[str],
-    closings: Sequence[Happening],
-    elsewhere: Sequence[Happening],
-    criticality: str,
-    parts: Mapping[str, float],
-) -> list[Factor]:
-    points = {name: f"{WEIGHTS[name] * value:.2f} of {WEIGHTS[name]:.2f}" for name, value in parts.items()}
-    factors = [
-        Factor(
-            factor="severity",
-            value=f"{alert.text('severity') or 'not given'} by the vendor, a floor for the priority ({points['severity']})",
-            evidence=_ids([alert]),
-        ),
-        Factor(
-            factor="correlation",
-            value=(
-                f"{len(others)} connected suspicious events"
-                + (f" in {', '.join(sorted(tactics))}" if tactics else "")
-                + f" ({points['correlation']})"
-            ),
-            evidence=_ids(others)[:20],
-        ),
-        Factor(factor="criticality", value=f"{criticality or 'normal'} host ({points['criticality']})", evidence=()),
-        Factor(
-            factor="prevalence",
-            value=(
-                f"same alert on {len({item.host for item in elsewhere})} other hosts ({points['prevalence']})"
-                if elsewhere
-                else f"not raised on any other host in the window ({points['prevalence']})"
-            ),
-            evidence=_ids(elsewhere)[:10],
-        ),
-    ]
-    for closing in closings[:3]:
-        comment = "; ".join(sorted(closing.values("finding.comment")))
-        value = f"closed as {closing.text('finding.verdict').lower()} on {closing.time:%Y-%m-%d}"
-        if comment:
-            value += f': "{comment[:200]}"'
-        factors.append(Factor(factor="history", value=f"{value} (-{HISTORY_DISCOUNT:.2f})", evidence=_ids([closing])))
-    return factors
+def _is_about(alert: Happening, item: Happening) -> bool:
+    """Whether a launch is that of the very process that an alert reports."""
+    if not item.is_launch or item.host != alert.host:
+        return False
+    if alert.values("process.uid") & item.values("process.uid"):
+        return True
+    command = alert.text("process.cmd_line").lower()
+    near = abs((item.time - alert.time).total_seconds()) <= 3600
+    return near and bool(command) and item.text("process.cmd_line").lower() == command
 
 
-def ticket(triage: Triage, summary: str, entries: Sequence[TimelineEntry], evidence: Sequence[Evidence]) -> str:
-    """The text for a ticket, as Markdown: verdict, reasons, timeline with citations, next steps."""
-    names = {item.id: item.alias for item in evidence}
-    lines = [
-        f"## Alert {markdown_safe(triage.alert)}: {triage.verdict.replace('_', ' ')}, priority {triage.priority}",
-        "",
-        markdown_safe(summary),
-        "",
-        "### Why",
-        *(
-            f"- {factor.factor}: {markdown_safe(factor.value)}{_aliases(factor.evidence, names)}"
-            for factor in triage.because
-        ),
-        "",
-        "### Timeline (UTC)",
-        *(
-            f"- {entry.time:%Y-%m-%d %H:%M:%S} {markdown_safe(entry.text)}{_aliases(entry.evidence, names)}"
-            for entry in entries
-        ),
-    ]
-    if triage.next_steps:
-        lines += [
-            "",
-            "### Next steps",
-            *(f"{at}. {markdown_safe(step)}" for at, step in enumerate(triage.next_steps, 1)),
-        ]
-    return "\n".join(lines)
+def _is_routine(item: Happening, on_host: Sequence[Event]) -> bool:
+    if not item.is_launch:
+        return False
+    about = item.events[0]
+    return weighing.routine((about, *(event for event in on_host if _before(event, about, same_run)))) is not None
 
 
-def _aliases(evidence: Sequence[str], names: Mapping[str, str]) -> str:
-    known = [names[item] for item in evidence if item in names]
-    return f" [{', '.join(known[:4])}]" if known else ""
+def _before(event: Event, about: Event, same: Callable[[Event, Event], bool]) -> bool:
+    return event.time is not None and about.time is not None and event.time < about.time and same(about, event)
+
+
+def _devices(alert: Happening, happenings: Sequence[Happening]) -> tuple[Event, ...]:
+    told = ("device.criticality", "device.type")
+    return tuple(
+        event
+        for item in happenings
+        if item.event_class is EventClass.DEVICE and item.host == alert.host and alert.host
+        for event in item.events
+        if any(event.text(name) for name in told)
+    )
+
+
+def _signins(alert: Event, happenings: Sequence[Happening]) -> Iterable[Event]:
+    account = account_name(alert.text("user.name") or alert.user or "")
+    for item in happenings:
+        if item.event_class is not EventClass.AUTHENTICATION or item.host or item.text("status") == "Failure":
+            continue
+        for event in item.events:
+            if account and item.user == account and event.text("src_endpoint.ip"):
+                yield event
+
+
+def _fullest(item: Happening) -> Event:
+    """The report of an alert that tells most."""
+    return max(item.events, key=lambda event: (len(event.fields), event.evidence))
+
+
+def _when(event: Event) -> tuple[str, str]:
+    return (event.time.isoformat() if event.time else "", event.evidence)

@@ -45,6 +45,7 @@ SERVICE_START = timedelta(minutes=2)
 SESSION_REACH = timedelta(hours=8)
 ACCOUNT_REACH = timedelta(minutes=10)
 ORIGIN_REACH = timedelta(hours=24)
+ACCOUNT_ALERT = timedelta(hours=12)
 CLOUD = (EventClass.AUTHENTICATION, EventClass.ACCOUNT, EventClass.API)
 WORKPLACE_DAYS = 3
 MIN_NAME = 8
@@ -398,8 +399,30 @@ def _finding_links(happenings: Sequence[Happening], table: ProcessTable) -> Iter
         command = happening.text("process.cmd_line").lower()
         for other in happenings:
             near = other.host == happening.host and abs(other.time - happening.time) <= timedelta(minutes=10)
-            if near and other.is_launch and command and other.text("process.cmd_line").lower() == command:
+            same = other.is_launch and command and other.text("process.cmd_line").lower() == command
+            if (near and (same or _is_act_of(happening, other))) or _is_act_of_account(happening, other):
                 yield Link(other.index, happening.index, "finding")
+
+
+def _is_act_of(alert: Happening, other: Happening) -> bool:
+    """Whether the process that an alert names, which started before anything that is known, did something."""
+    if other.event_class is EventClass.FINDING or not alert.host:
+        return False
+    named = base_name(alert.text("file.name")), base_name(alert.text("finding.title"))
+    wrote = base_name(other.text("file.path") or other.text("file.name"))
+    if other.event_class is EventClass.FILE and len(wrote) >= MIN_NAME and wrote in named:
+        return True
+    pids = alert.values("process.pid"), other.values("actor.process.pid")
+    agree = not all(pids) or bool(pids[0] & pids[1])
+    acting = other.is_launch or other.event_class is EventClass.FILE
+    return acting and agree and other.actor == alert.process and other.actor not in HUB_PROCESSES
+
+
+def _is_act_of_account(alert: Happening, other: Happening) -> bool:
+    """Whether an alert that names an account and no process is about something suspicious that the account did."""
+    if alert.process or other.event_class not in CLOUD or other.signal < MEDIUM:
+        return False
+    return bool(alert.user) and other.user == alert.user and abs(other.time - alert.time) <= ACCOUNT_ALERT
 
 
 def _follows(later: datetime, earlier: datetime, within: timedelta) -> bool:

@@ -1,0 +1,138 @@
+"""From a judgement to the claims, factors and entries of an answer: every reason that is shown is a claim."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..tools.evidence import claims as claiming
+from ..tools.evidence import weighing
+from ..tools.evidence.event import Event
+from ..tools.evidence.predicates import shown
+from ..tools.evidence.records import Claim, Factor, Gap, TimelineEntry, Triage
+from ..tools.evidence.story_facts import Happening
+from ..tools.languages.vocabulary import EventClass
+from . import alerts, triage
+from .draft import Draft
+from .state import Deps, Scope
+
+Observe = Callable[[Happening, Draft, Deps], Claim]
+Entry = Callable[[Happening, Claim, Any, str], TimelineEntry]
+Reason = tuple[str, Claim, triage.Side]
+"""Part of the score, the claim, and on which side it speaks."""
+
+MOST_STEPS = 6
+MOST_CLOSINGS = 2
+
+
+def tell_triage(scope: Scope, draft: Draft, deps: Deps, observe: Observe, entry: Entry) -> None:
+    """Judge the alert, and add what the judgement rests on to the answer."""
+    happenings = deps.workspace.happenings()
+    alert = alerts.find(scope.alerts[0], happenings)
+    if alert is None:
+        return
+    around = triage.look_around(alert, draft.story, happenings)
+    judgement = triage.judge(around, own_labels(around.alert, deps))
+    factors = list(_factors(judgement, around, draft, deps))
+    draft.triage = Triage(
+        alert=min(alert.values("finding.uid"), default=""),
+        verdict=judgement.verdict,
+        priority=judgement.priority,
+        score=judgement.score,
+        because=tuple(factors),
+        next_steps=tuple(next_steps(draft)),
+    )
+    told = {name for item in draft.entries for name in item.evidence}
+    closings = {event.evidence for event in around.closings[-MOST_CLOSINGS:]} - told
+    for closing in happenings:
+        if any(event.evidence in closings for event in closing.events):
+            claim = observe(closing, draft, deps)
+            draft.entries.append(entry(closing, claim, "context", claim.text))
+    if judgement.verdict == "benign":
+        draft.entries[:] = [_cleared(item) for item in draft.entries]
+    draft.entries.sort(key=lambda item: (item.verdict == "benign", item.time))
+
+
+def own_labels(alert: Event, deps: Deps) -> list[tuple[str, int]]:
+    """Technique and signal of what the hunts recognise in the process that an alert reports."""
+    if not alert.text("process.name"):
+        return []
+    strength = {"strong": 3, "medium": 2}
+    fields = {**alert.fields, "activity": "Launch"}
+    labels = deps.library.label(fields, EventClass.PROCESS)
+    return [
+        (label.techniques[0], strength[label.signal])
+        for label in labels
+        if label.signal in strength and label.techniques
+    ]
+
+
+def next_steps(draft: Draft) -> list[str]:
+    """The steps that the best runbook lists."""
+    hit = next((hit for hit in draft.runbooks if _listed(hit.text)), None)
+    return _listed(hit.text)[:MOST_STEPS] if hit else []
+
+
+def _listed(text: str) -> list[str]:
+    """The items of a Markdown list, each with the lines that continue it."""
+    found: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        bare = line.lstrip()
+        if bare[:2] in ("- ", "* ") or (bare[:1].isdigit() and bare.lstrip("0123456789").startswith(". ")):
+            found.append(bare.lstrip("-*0123456789. ").strip())
+            inside = True
+        elif inside and line[:1] == " " and bare:
+            found[-1] = f"{found[-1]} {bare.strip()}"
+        else:
+            inside = False
+    return [step for step in found if step]
+
+
+def _factors(judgement: triage.Judgement, around: triage.Around, draft: Draft, deps: Deps) -> Iterable[Factor]:
+    weights = triage.weights()
+    counted: set[str] = set()
+    for name, made, side in [*_grounded(judgement, deps), *_ungrounded(judgement, around)]:
+        claim = made.model_copy(update={"id": f"C{len(draft.claims) + 1}"})
+        draft.claims.append(claim)
+        deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
+        first = name not in counted
+        counted.add(name)
+        yield Factor(
+            factor=name,
+            value=claim.text,
+            evidence=claim.evidence,
+            speaks=side,
+            points=judgement.parts.get(name) if first else None,
+            most=weights.get(name) if first else None,
+            claim=claim.id,
+        )
+
+
+def _grounded(judgement: triage.Judgement, deps: Deps) -> list[Reason]:
+    found: list[Reason] = []
+    for ground in judgement.grounds:
+        queries = [deps.workspace.evidence[event.evidence].query for event in ground.events]
+        claim = weighing.claim("C", ground.predicate, ground.events, queries)
+        if claim is not None:
+            found.append((ground.factor, claim, ground.side))
+    return found
+
+
+def _ungrounded(judgement: triage.Judgement, around: triage.Around) -> list[Reason]:
+    """Parts of the score that no row speaks for: said as what they are, an assessment or something not known."""
+    have = {ground.factor for ground in judgement.grounds}
+    found: list[Reason] = []
+    if "correlation" not in have:
+        nothing = "no suspicious event was found that is connected with it"
+        found.append(("correlation", claiming.assessment("C", nothing, [around.alert.evidence]), "against"))
+    if "criticality" not in have:
+        about = shown(around.alert.host, code=False) if around.alert.host else "what the alert is about"
+        unknown = Gap(kind="no_telemetry", text=f"no inventory that answered tells how important {about} is")
+        found.append(("criticality", claiming.gap("C", unknown), "neither"))
+    return found
+
+
+def _cleared(entry: TimelineEntry) -> TimelineEntry:
+    """An entry of an alert that proved benign: shown, and not held against anyone."""
+    if entry.verdict != "suspicious":
+        return entry
+    return entry.model_copy(update={"verdict": "context", "techniques": ()})
