@@ -1,7 +1,7 @@
 """Kestrel Freight: the default world of the lab, from a seed (KESTREL facts)."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,7 +17,7 @@ from .names import Names
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
 from .rows import rows_of
 from .scene import Host, Scene
-from .stories import STORIES
+from .stories import STORIES, Story
 
 CANONICAL_END = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 QUESTION = "show me lateral movement from WS-042 in the last day"
@@ -40,8 +40,14 @@ def end_of(seed: int) -> datetime:
     return CANONICAL_END - timedelta(days=draw.randint(3, 60), hours=draw.randint(0, 23), minutes=draw.randint(0, 59))
 
 
-def build(seed: int, scale: int) -> tuple[list[Observation], dict[str, Any]]:
-    """Everything that happened, renamed, and what the lab says of itself (clock, names, alerts, question)."""
+def build(seed: int, scale: int, stories: Iterable[Story] = STORIES) -> tuple[list[Observation], dict[str, Any]]:
+    """Everything that happened, renamed, and what the lab says of itself (clock, names, alerts, question).
+
+    Args:
+        seed: What names, dates and background are drawn from.
+        scale: How much background there is.
+        stories: What happens beside the background.
+    """
     facts = _drawn(seed)
     names = Names(facts, seed)
     scene = Scene(
@@ -54,7 +60,7 @@ def build(seed: int, scale: int) -> tuple[list[Observation], dict[str, Any]]:
     )
     _inventory(scene)
     _directory(scene, facts)
-    for story in STORIES:
+    for story in stories:
         story(scene, facts)
     fill(scene, facts, seed, scale)
     alerts: dict[str, str] = {}
@@ -83,7 +89,7 @@ def _finished(item: Observation, names: Names, seed: int, alerts: dict[str, str]
     extra = names.value(dict(item.extra))
     label = str(attributes.get("finding.uid", ""))
     if item.event_class is EventClass.FINDING and label.startswith("@"):
-        host = attributes["device.hostname"]
+        host = str(attributes.get("device.hostname") or attributes.get("user.name", ""))
         mark = digest("finding", seed, label, host)
         if SENTINELONE in item.sensors:
             uid = threat_id(mark)
