@@ -25,6 +25,6 @@ def test_every_data_file_is_shipped() -> None:
     for package, patterns in settings["package-data"].items():
         folder = ROOT.joinpath(*package.split(".")[1:])
         shipped.update(path for pattern in patterns for path in folder.glob(pattern))
-    kinds = {".yaml", ".json", ".jsonl", ".lark", ".md"}
+    kinds = {".yaml", ".json", ".jsonl", ".lark", ".md", ".html", ".css", ".js"}
     present = {path for top in TOP for path in (ROOT / top).rglob("*") if path.suffix in kinds and path.is_file()}
     assert present - shipped == set()

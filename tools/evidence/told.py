@@ -35,8 +35,8 @@ class Told:
 
     def verdict(self, evidence: Iterable[str]) -> Verdict:
         """The weightiest verdict that an entry which cites one of these rows has."""
-        found = [entry.verdict for row in evidence if (entry := self._cited.get(row))]
-        return min(found, key=_ORDER.__getitem__, default="context")
+        found: list[Verdict] = [entry.verdict for row in evidence if (entry := self._cited.get(row))]
+        return min(found, key=_ORDER.__getitem__) if found else "context"
 
     @cached_property
     def _cited(self) -> Mapping[str, TimelineEntry | None]:
