@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...tools.vendors.estate import Estate
 
 SCENARIOS = ("kestrel",)
-FORMAT = 3
+FORMAT = 4
 """Of generated telemetry: raised whenever its tables or rows change, so that the built-in lab of an earlier version is
 made anew."""
 

@@ -10,6 +10,7 @@ from .identity import digest, guid
 from .scene import Scene
 
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Edg/131.0"
+_NAMED = [{"networkType": "namedNetwork", "networkNames": ["Company VPN egress"]}]
 _RESULTS = {"0": "", "50126": "Invalid username or password.", "50053": "Account is locked."}
 
 
@@ -31,7 +32,7 @@ def signin(
         "SessionId": session or usual, "RiskLevelDuringSignIn": "none", "RiskState": "none",
         "ConditionalAccessStatus": "success" if mfa else "notApplied", "CorrelationId": guid("corr", user, when.isoformat()),
         "Status": {"errorCode": int(result), "additionalDetails": detail}, "OperationName": "Sign-in activity",
-        "Category": "SignInLogs",
+        "Category": "SignInLogs", "NetworkLocationDetails": json.dumps(_NAMED if ip == scene.egress else []),
     }  # fmt: skip
     scene.cloud(when, "SigninLogs", row, story)
 
@@ -179,11 +180,28 @@ def consent(scene: Scene, world: Mapping[str, Any]) -> None:
         properties=scopes, name=world["hostile"]["app"], detail="publisher unverified",
     )  # fmt: skip
     for number in range(95):
+        read, batch = when + timedelta(minutes=10 + 30 * number), f"Inbox batch {number}"
         office(
-            scene, when + timedelta(minutes=10 + 30 * number), user, "MailItemsAccessed", "Exchange", reader,
-            f"Inbox batch {number}", "S3", RecordType="ExchangeItemAggregated", ClientInfoString=world["app"]["name"],
-            Parameters="12 items",
+            scene, read, user, "MailItemsAccessed", "Exchange", reader, batch, "S3",
+            RecordType="ExchangeItemAggregated", ClientInfoString=world["app"]["name"], Parameters="12 items",
         )  # fmt: skip
+        _mails_seen_by_cloud_apps(scene, read, user, reader, batch, world["app"]["name"], 12)
+
+
+def _mails_seen_by_cloud_apps(
+    scene: Scene, when: datetime, user: str, ip: str, item: str, app: str, mails: int
+) -> None:
+    """The same aggregated access as Defender for Cloud Apps reports it, with the number of mails that it stands for."""
+    audited = {
+        "Operation": "MailItemsAccessed", "Workload": "Exchange", "UserId": f"{user}@{scene.domain}", "ClientIPAddress": ip,
+        "OperationCount": mails, "AppDisplayName": app, "ClientInfoString": app,
+    }  # fmt: skip
+    row = {
+        "ReportId": guid("cloud-app", user, item, when.isoformat()), "ActionType": "MailItemsAccessed",
+        "ActivityType": "Access", "Application": "Microsoft Exchange Online", "AccountObjectId": guid("user", user),
+        "AccountDisplayName": user, "IPAddress": ip, "ObjectName": item, "ObjectType": "Mail", "RawEventData": audited,
+    }  # fmt: skip
+    scene.cloud(when, "CloudAppEvents", row, "S3")
 
 
 def role(scene: Scene, world: Mapping[str, Any]) -> None:
