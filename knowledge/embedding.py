@@ -1,15 +1,23 @@
-"""Static word vectors for Chroma: small, offline, deterministic. Import this module only where vectors are needed."""
+"""Static word vectors: small, offline, deterministic. Heavy libraries are imported on first use."""
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from chromadb import Documents, EmbeddingFunction, Embeddings
-from chromadb.utils.embedding_functions import register_embedding_function
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NAME = "tracehound-wordllama-256"
+
+
+def embed(texts: Sequence[str]) -> "NDArray[np.float32]":
+    """One row for each text: 256 numbers, of length 1."""
+    import numpy as np
+
+    return np.asarray(_model().embed(list(texts), norm=True), dtype=np.float32)
 
 
 @cache
@@ -23,28 +31,3 @@ def _model() -> Any:
     root.setLevel(level)
     # The plain load() looks in a folder that the wheel does not have and then asks the network.
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
-
-
-@register_embedding_function
-class WordVectors(EmbeddingFunction[Documents]):
-    """Chroma's embedding function over wordllama's 256-dimensional vectors."""
-
-    def __init__(self) -> None: ...
-
-    def __call__(self, input: Documents) -> Embeddings:
-        """Embed texts."""
-        return [np.asarray(vector, dtype=np.float32) for vector in _model().embed(list(input), norm=True)]
-
-    @staticmethod
-    def name() -> str:
-        """The name that an index remembers."""
-        return NAME
-
-    @staticmethod
-    def build_from_config(config: dict[str, Any]) -> "WordVectors":
-        """Make the function again from what an index remembers."""
-        return WordVectors()
-
-    def get_config(self) -> dict[str, Any]:
-        """Nothing is configurable."""
-        return {}

@@ -2,48 +2,24 @@
 
 Ids and tool names (`T1021.002`, `4769`, `comsvcs.dll`) sink in vectors, so a query that holds one which the index knows
 goes to BM25 alone. Everything else is ranked by both. Scores are joined, not ranks: a rank does not say whether the
-best hit is any good, and declining a question needs exactly that. The vectors live in Chroma under a folder whose name
-carries the hash of the content and of the embedder; a different hash builds anew. Heavy libraries are imported on
-first use.
+best hit is any good, and declining a question needs exactly that. Heavy libraries are imported on first use.
 """
 
-import hashlib
-import json
 import logging
 import math
-import os
-import re
-import shutil
-import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from .errors import StorageError
+from .documents import Document as Document
+from .documents import Kind
 from .tokens import ids, tokens
+from .vectors import Vectors, open_vectors
 
-Kind = Literal["hunt", "runbook"]
-_DEPTH = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One thing to find: a hunt, or a section of a runbook.
-
-    `text` is what a reader is shown, `keywords` are words that only help to find it, and each of `phrases` (example
-    questions, headings) is a sentence that a searcher may say; the nearest of them stands for the document.
-    """
-
-    id: str
-    kind: Kind
-    title: str
-    section: str
-    text: str
-    keywords: tuple[str, ...] = ()
-    phrases: tuple[str, ...] = ()
+By = Literal["both", "words", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +52,14 @@ class Retrieval:
         """The index under a folder over these documents."""
         return cls(passages, folder)
 
-    def search(self, text: str, k: int = 5, kind: Kind | None = None) -> list[Passage]:
+    def search(self, text: str, k: int = 5, kind: Kind | None = None, by: By = "both") -> list[Passage]:
         """The best `k` documents for a text, best first; none for a text without a word.
 
         Args:
             text: a question, some words, or an id.
             k: how many.
             kind: only documents of this kind.
+            by: rank by one of the two parts alone; only a comparison wants that.
 
         Raises:
             StorageError: the folder cannot be written.
@@ -90,7 +67,7 @@ class Retrieval:
         words = tokens(text)
         if not words or not self.documents:
             return []
-        scores = self._score(text, words)
+        scores = self._score(text, words) if by == "both" else self._part(by, text, words)
         ranked = sorted(scores, key=lambda place: (-scores[place], place))
         found = (place for place in ranked if kind is None or self.documents[place].kind == kind)
         return [_passage(self.documents[place], scores[place]) for place in islice(found, k)]
@@ -115,13 +92,21 @@ class Retrieval:
             for place in shares.keys() | near.keys()
         }
 
+    def _part(self, by: By, text: str, words: Sequence[str]) -> dict[int, float]:
+        """Place of each candidate and its score by one part alone."""
+        if by == "vectors":
+            return self._vectors.nearness(text)
+        lexical = self._words.rank(words)
+        top = max(lexical.values(), default=1.0)
+        return {place: score / top for place, score in lexical.items()}
+
     @cached_property
     def _words(self) -> "_Words":
         return _Words(self.documents)
 
     @cached_property
-    def _vectors(self) -> "_Vectors":
-        return _Vectors.open(self.documents, self.folder)
+    def _vectors(self) -> Vectors:
+        return open_vectors(self.documents, self.folder)
 
 
 def _passage(document: Document, score: float) -> Passage:
@@ -169,91 +154,3 @@ class _Words:
         """The share of a query's weight that a document carries; rare and unknown words weigh most."""
         weights = {word: self._weights.get(word, self._unknown) for word in set(words)}
         return sum(weight for word, weight in weights.items() if word in self._sets[place]) / sum(weights.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Vectors:
-    """The phrases of every document in Chroma."""
-
-    collection: Any
-
-    @classmethod
-    def open(cls, documents: Sequence[Document], folder: Path) -> "_Vectors":
-        """The index for exactly these documents, built when the folder holds none.
-
-        A build goes to a folder of its own and is published by replacing one small file, so that processes that
-        build at the same time do not meet.
-        """
-        from .embedding import NAME, WordVectors
-
-        stamp = _stamp(documents, NAME)
-        pointer = folder / "index.json"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            current = _read_pointer(pointer)
-            if current.get("stamp") == stamp and (folder / current["folder"]).is_dir():
-                collection = _client(folder / current["folder"]).get_collection("passages", WordVectors())
-                return cls(collection)
-            name = f"{stamp[:12]}-{uuid.uuid4().hex[:8]}"
-            collection = _build(documents, folder / name)
-            part = folder / f"{name}.json"
-            part.write_text(json.dumps({"stamp": stamp, "folder": name, "embedder": NAME}), encoding="utf-8")
-            os.replace(part, pointer)
-        except OSError as exc:
-            raise StorageError(f"the search index in {folder} cannot be written: {exc.strerror or exc}") from exc
-        _sweep(folder, keep=name)
-        return cls(collection)
-
-    def nearness(self, text: str) -> dict[int, float]:
-        """Place of the nearest documents and the cosine of their nearest phrase."""
-        answer = self.collection.query(query_texts=[text], n_results=_DEPTH, include=["metadatas", "distances"])
-        near: dict[int, float] = {}
-        for entry, distance in zip(answer["metadatas"][0], answer["distances"][0], strict=True):
-            place = int(entry["place"])
-            near[place] = max(near.get(place, -1.0), 1.0 - float(distance))
-        return near
-
-
-def _stamp(documents: Sequence[Document], embedder: str) -> str:
-    content = json.dumps([asdict(document) for document in documents], sort_keys=True)
-    return hashlib.sha256(f"{embedder}\n{content}".encode()).hexdigest()
-
-
-def _read_pointer(pointer: Path) -> dict[str, str]:
-    try:
-        content = json.loads(pointer.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _client(folder: Path) -> Any:
-    import chromadb
-    from chromadb.config import Settings
-
-    return chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
-
-
-def _build(documents: Sequence[Document], folder: Path) -> Any:
-    from .embedding import WordVectors
-
-    entries = [
-        (f"{place}-{number}", re.sub(r"\{\w+\}", " ", phrase), {"place": place})
-        for place, document in enumerate(documents)
-        for number, phrase in enumerate(dict.fromkeys((document.title, *document.phrases, document.text)))
-        if phrase.strip()
-    ]
-    collection = _client(folder).create_collection(
-        "passages", embedding_function=WordVectors(), configuration={"hnsw": {"space": "cosine"}}
-    )
-    for at in range(0, len(entries), 2_000):
-        names, texts, places = zip(*entries[at : at + 2_000], strict=True)
-        collection.add(ids=list(names), documents=list(texts), metadatas=list(places))
-    return collection
-
-
-def _sweep(folder: Path, keep: str) -> None:
-    """Remove indexes of earlier content. Another process may have one open; what cannot go stays."""
-    for old in folder.iterdir():
-        if old.is_dir() and re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]{8}", old.name) and old.name != keep:
-            shutil.rmtree(old, ignore_errors=True)

@@ -12,6 +12,7 @@ import pytest
 from tracehound.knowledge.errors import StorageError
 from tracehound.knowledge.retrieval import Document, Retrieval
 from tracehound.knowledge.tokens import ids, tokens
+from tracehound.knowledge.vectors import open_vectors
 from tracehound.tools.library import HuntLibrary
 from tracehound.tools.runbooks import RunbookShelf
 
@@ -153,3 +154,28 @@ def test_words_are_stemmed_and_ids_kept_whole() -> None:
         "exe",
     ]
     assert "t1021.002" in tokens("T1021.002")
+
+
+def test_a_kept_index_of_some_thousand_phrases_is_searched_without_chroma(tmp_path: Path) -> None:
+    Retrieval.open(tmp_path, passages=docs("red apples", "green pears")).search("pears")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tracehound.knowledge.retrieval import Document, Retrieval\n"
+        "texts = ('red apples', 'green pears')\n"
+        "docs = [Document(f'd{n}', 'hunt', text, '', text, (), (text,)) for n, text in enumerate(texts)]\n"
+        f"assert Retrieval.open(Path({str(tmp_path)!r}), passages=docs).search('fruit, pears')[0].id == 'd1'\n"
+        "assert 'chromadb' not in sys.modules\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_chroma_answers_for_many_phrases_what_a_scan_answers_for_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fruit = docs("red apples", "green pears", "a journey by train", "rain tomorrow")
+    scanned = open_vectors(fruit, tmp_path).nearness("ripe fruit of the season")
+    monkeypatch.setattr("tracehound.knowledge.vectors.SCANNED", 0)
+    asked = open_vectors(fruit, tmp_path).nearness("ripe fruit of the season")
+    assert asked == pytest.approx(scanned, abs=1e-5)
