@@ -20,7 +20,7 @@ from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM, STRONG
 from ..tools.evidence.values import account_name
-from ..tools.explain import explain
+from ..tools.explain import gravity
 from ..tools.languages.vocabulary import EventClass
 
 Priority = Literal["Critical", "High", "Medium", "Low"]
@@ -30,6 +30,8 @@ Side = Literal["for", "against", "neither"]
 ORDER: tuple[Priority, ...] = ("Low", "Medium", "High", "Critical")
 KNOWN_DAYS = 3
 """An address from which an account signed in on so many earlier days is one of its own."""
+GRAVE = 2
+"""A command that does so many things that are seldom right needs no other reason."""
 MOST_CITED = 40
 
 
@@ -139,11 +141,11 @@ def judge(around: Around, labels: Iterable[tuple[str, int]] = ()) -> Judgement:
         around: What is known about it.
         labels: Technique and signal of each behaviour that the hunts recognise in the alert's own process.
     """
-    known = [*labels, *((technique, item.signal) for item in around.launches for technique in _techniques(item))]
+    known = [*labels, *((technique, item.signal) for item in around.launches for technique in techniques_of(item))]
     own = _own_strength(around.alert, known)
     harm = [item for item in around.others if _is_harmful(item)]
     parts = _parts(around, own)
-    verdict = _verdict(around, own, harm, known)
+    verdict = _verdict(around, own, harm)
     floor = parts["severity"]
     score = max(floor, sum(parts.values()))
     return Judgement(
@@ -197,17 +199,16 @@ def _is_routine_run(around: Around) -> bool:
 def _own_strength(alert: Event, labels: Sequence[tuple[str, int]]) -> float:
     """How clearly the alert's own process is wrong: what hunts recognise in it, and what its command line does."""
     labelled = max((signal for technique, signal in labels if not _administrators_do(technique)), default=0)
-    if labelled >= STRONG or _is_grave(alert):
+    grave = gravity(alert.text("process.cmd_line"))
+    if grave >= GRAVE or (grave and labelled >= MEDIUM):
         return 1.0
-    return 0.5 if labelled >= MEDIUM else 0.0
-
-
-def _is_grave(alert: Event) -> bool:
-    command = alert.text("process.cmd_line")
-    return bool(command) and any(item.suspicious for item in explain(command, asked=False).behaviours)
+    return 0.7 if labelled >= STRONG else 0.5 if labelled >= MEDIUM or grave else 0.0
 
 
 def _is_harmful(item: Happening) -> bool:
+    """Whether a connected happening is what no administrator does: by what hunts say, or by what its command does."""
+    if item.is_launch and gravity(item.text("process.cmd_line")) >= GRAVE:
+        return True
     return any(
         label.signal == "strong" and not _administrators_do(technique)
         for label in item.labels
@@ -224,7 +225,8 @@ def _administrators_do(technique: str) -> bool:
     return technique.partition(".")[0] in _everyday()
 
 
-def _techniques(item: Happening) -> list[str]:
+def techniques_of(item: Happening) -> list[str]:
+    """The ATT&CK technique of each of a happening's suspicious labels."""
     return [
         technique for label in item.labels if label.signal in ("strong", "medium") for technique in label.techniques[:1]
     ]
@@ -233,13 +235,13 @@ def _techniques(item: Happening) -> list[str]:
 def tactics_of(item: Happening) -> set[str]:
     """ATT&CK tactics of a happening's suspicious labels."""
     found: set[str] = set()
-    for name in _techniques(item):
+    for name in techniques_of(item):
         technique = attack.technique(name)
         found.update(technique.tactics[:1] if technique else ())
     return found
 
 
-def _verdict(around: Around, own: float, harm: Sequence[Happening], labels: Sequence[tuple[str, int]]) -> Verdict:
+def _verdict(around: Around, own: float, harm: Sequence[Happening]) -> Verdict:
     tactics = {tactic for item in around.others for tactic in tactics_of(item)}
     if _is_dismissed(around) and not harm and len(tactics) < 2:
         return "benign"
@@ -247,8 +249,8 @@ def _verdict(around: Around, own: float, harm: Sequence[Happening], labels: Sequ
         return "benign"
     if _is_routine_run(around):
         return "true_positive" if len(harm) >= 2 else "unclear"
-    telling = around.severity in ("high", "critical") or any(item.signal >= MEDIUM for item in around.others)
-    if harm or (own >= 1.0 and telling):
+    telling = around.severity in ("high", "critical") or bool(around.others)
+    if harm or own >= 1.0 or (own >= 0.7 and telling) or (around.others and _comes_from_a_strange_place(around)):
         return "true_positive"
     return "unclear"
 
@@ -263,6 +265,15 @@ def _is_dismissed(around: Around) -> bool:
 def _comes_from_its_own_places(around: Around) -> bool:
     recent = {event.text("src_endpoint.ip") for event in around.signins if weighing.is_recent(event, around.alert)}
     return bool(recent) and all(_days_at(address, around) >= KNOWN_DAYS for address in recent)
+
+
+def _comes_from_a_strange_place(around: Around) -> bool:
+    """Whether an address around the alert was never seen, while the account has places of its own."""
+    recent = {event.text("src_endpoint.ip") for event in around.signins if weighing.is_recent(event, around.alert)}
+    days = {
+        address: _days_at(address, around) for address in {event.text("src_endpoint.ip") for event in around.signins}
+    }
+    return max(days.values(), default=0) >= KNOWN_DAYS and any(not days[address] for address in recent)
 
 
 def _days_at(address: str, around: Around) -> int:
@@ -285,7 +296,7 @@ def _grounds(around: Around, own: float, harm: Sequence[Happening]) -> Iterable[
     yield Ground("severity", weighing.RATED, (alert,), rated)
     if alert.text("process.cmd_line"):
         plain: Side = "against" if own == 0 else "neither"
-        yield Ground("behaviour", weighing.SHOWS, (alert,), "for" if _is_grave(alert) else plain)
+        yield Ground("behaviour", weighing.SHOWS, (alert,), "for" if gravity(alert.text("process.cmd_line")) else plain)
     if around.others:
         told = [event for item in around.others for event in item.events][:MOST_CITED]
         yield Ground("correlation", weighing.CONNECTED, (alert, *told), "for" if harm else "neither")

@@ -1,13 +1,14 @@
 """From a judgement to the claims, factors and entries of an answer: every reason that is shown is a claim."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..knowledge import attack
 from ..tools.evidence import claims as claiming
 from ..tools.evidence import weighing
 from ..tools.evidence.event import Event
 from ..tools.evidence.predicates import shown
-from ..tools.evidence.records import Claim, Factor, Gap, TimelineEntry, Triage
+from ..tools.evidence.records import Claim, Factor, Gap, RunbookHit, TimelineEntry, Triage
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.vocabulary import EventClass
 from . import alerts, triage
@@ -20,6 +21,10 @@ Reason = tuple[str, Claim, triage.Side]
 """Part of the score, the claim, and on which side it speaks."""
 
 MOST_STEPS = 6
+STEPS = ("Check", "Contain", "Triage questions")
+"""Sections of a runbook that say what to do, in the order in which it is done."""
+GENERAL = "alert-triage"
+"""The runbook of any alert, where none of its own fits."""
 MOST_CLOSINGS = 2
 
 
@@ -31,6 +36,7 @@ def tell_triage(scope: Scope, draft: Draft, deps: Deps, observe: Observe, entry:
         return
     around = triage.look_around(alert, draft.story, happenings)
     judgement = triage.judge(around, own_labels(around.alert, deps))
+    runbook, steps = next_steps(alert, draft.story.entries, deps)
     factors = list(_factors(judgement, around, draft, deps))
     draft.triage = Triage(
         alert=min(alert.values("finding.uid"), default=""),
@@ -38,8 +44,11 @@ def tell_triage(scope: Scope, draft: Draft, deps: Deps, observe: Observe, entry:
         priority=judgement.priority,
         score=judgement.score,
         because=tuple(factors),
-        next_steps=tuple(next_steps(draft)),
+        next_steps=tuple(steps),
     )
+    if runbook is not None:
+        others = [hit for hit in draft.runbooks if (hit.id, hit.section) != (runbook.id, runbook.section)]
+        draft.runbooks = [runbook, *others][: max(len(draft.runbooks), 1)]
     told = {name for item in draft.entries for name in item.evidence}
     closings = {event.evidence for event in around.closings[-MOST_CLOSINGS:]} - told
     for closing in happenings:
@@ -65,10 +74,23 @@ def own_labels(alert: Event, deps: Deps) -> list[tuple[str, int]]:
     ]
 
 
-def next_steps(draft: Draft) -> list[str]:
-    """The steps that the best runbook lists."""
-    hit = next((hit for hit in draft.runbooks if _listed(hit.text)), None)
-    return _listed(hit.text)[:MOST_STEPS] if hit else []
+def next_steps(alert: Happening, story: Sequence[Happening], deps: Deps) -> tuple[RunbookHit | None, list[str]]:
+    """What to do next: the runbook that fits the alert and what was found, and the steps that it lists."""
+    if deps.search_text is None:
+        return None, []
+    named = [*alert.values("attacks.technique"), *(name for item in story for name in triage.techniques_of(item))]
+    told = [attack.title(name) for name in dict.fromkeys(named) if attack.technique(name)]
+    about = [alert.text("finding.title"), alert.text("finding.description"), alert.text("attacks.tactic"), *told[:4]]
+    passages = [item for item in deps.search_text(" ".join(about)[:400], 40) if item.kind == "runbook"]
+    best = next((item.id for item in passages if item.id != GENERAL), GENERAL)
+    more = [item for item in deps.search_text(f"{best} {' '.join(STEPS)}", 60) if item.kind == "runbook"]
+    sections = {item.section: item for item in (*passages, *more) if item.id == best}
+    steps = [step for name in STEPS if name in sections for step in _listed(sections[name].text)]
+    hit = next((sections[name] for name in STEPS if name in sections), None)
+    if hit is None:
+        return None, []
+    found = RunbookHit(id=hit.id, title=hit.title, section=hit.section, score=round(hit.score, 4), text=hit.text)
+    return found, steps[:MOST_STEPS]
 
 
 def _listed(text: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -26,6 +26,8 @@ class Behaviour:
     suspicious: bool = False
     found: str = ""
     """The words in the text that say so."""
+    hides: bool = False
+    """It hides what is done; where that was found out, what is done decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def explain(text: str, *, asked: bool = True) -> Explanation:
     text = _artefact(text[:MAX_TEXT]) if asked else text[:MAX_TEXT]
     inside = layers(text)
     texts = [text, *(layer.text for layer in inside)]
-    behaviours = _behaviours(texts)
+    behaviours = _weighed(_behaviours(texts), bool(inside))
     indicators = _indicators(texts)
     techniques = tuple(dict.fromkeys(name for item in behaviours for name in item.techniques))
     kind = _kind(text, inside)
@@ -66,6 +68,12 @@ def explain(text: str, *, asked: bool = True) -> Explanation:
         techniques=techniques,
         sentences=tuple(_sentences(kind, inside, behaviours, indicators, techniques)),
     )
+
+
+@lru_cache(maxsize=1024)
+def gravity(text: str) -> int:
+    """How many things a command line does that are seldom right in daily work; what it hides them with is one of them."""
+    return sum(item.suspicious for item in explain(text, asked=False).behaviours) if text else 0
 
 
 def texts_of(question: str) -> tuple[str, ...]:
@@ -112,6 +120,13 @@ def _behaviours(texts: Iterable[str]) -> list[Behaviour]:
     return list(found.values())
 
 
+def _weighed(found: list[Behaviour], decoded: bool) -> list[Behaviour]:
+    """Hiding what proved harmless is no more than a habit; hiding what did not is one more reason."""
+    if not decoded or any(item.suspicious and not item.hides for item in found):
+        return found
+    return [replace(item, suspicious=False) if item.hides else item for item in found]
+
+
 def _programs(text: str) -> Iterable[Behaviour]:
     table = _table()["programs"]
     for match in re.finditer(r"(?<![\w.-])([a-z0-9][\w-]{1,30}?)(?:\.exe)?(?=[\s\"';|&),]|$)", text, re.IGNORECASE):
@@ -147,6 +162,7 @@ def _behaviour(entry: Mapping[str, Any], found: str) -> Behaviour:
         techniques=tuple(entry.get("techniques", ())),
         suspicious=bool(entry.get("suspicious", False)),
         found=found[:80],
+        hides=bool(entry.get("hides", False)),
     )
 
 

@@ -126,9 +126,9 @@ def clean_address(text: str) -> str | None:
 
 
 def short_host(name: str) -> str | None:
-    """A host name without its domain, in upper case; an address stays whole."""
+    """A host name without its domain, in upper case; an address stays whole. An account (`ann@corp.example`) is none."""
     bare = name.strip().lstrip("\\")
-    if bare.lower() in _NONE:
+    if bare.lower() in _NONE or "@" in bare:
         return None
     try:
         return str(ip_address(bare))
