@@ -11,8 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
+from ..knowledge.loading import parsed
 from ..tools.evidence.records import Answer
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.values import account_name
@@ -44,7 +43,7 @@ class Role:
 @cache
 def _rules() -> dict[str, Any]:
     text = files("tracehound.graphs").joinpath("references.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = parsed(text)
     return content
 
 

@@ -5,16 +5,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
+from ..knowledge.loading import parsed
 
 Route = Literal["search", "alert", "explain", "runbook", "respond", "off_topic"]
 
 
 @cache
 def _rules() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(
-        files("tracehound.graphs").joinpath("routes.yaml").read_text(encoding="utf-8")
-    )
+    content: dict[str, Any] = parsed(files("tracehound.graphs").joinpath("routes.yaml").read_text(encoding="utf-8"))
     return content
 
 

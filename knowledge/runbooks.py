@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import attack
 from .errors import ContentError
+from .loading import parsed
 
 _FENCE = "---"
 _MAX_CHARACTERS = 100_000
@@ -114,7 +115,7 @@ def read_runbook(text: str, source: str, *, own: bool = False) -> Runbook:
 
 def _front_matter(lines: Sequence[str], source: str) -> _FrontMatter:
     try:
-        content = yaml.safe_load("\n".join(lines))
+        content = parsed("\n".join(lines))
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         line = mark.line + 2 if mark else 1

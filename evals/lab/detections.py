@@ -9,8 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
+from ...knowledge.loading import parsed
 from ...tools.languages.vocabulary import EventClass
 from .observation import Observation
 
@@ -112,7 +111,7 @@ def _burst(group: Iterable[Observation], count: Count) -> tuple[Observation, ...
 def rules() -> tuple[Rule, ...]:
     """Every rule, as the file orders them."""
     content = files("tracehound.evals.lab").joinpath("detections.yaml").read_text(encoding="utf-8")
-    return tuple(_rule(entry) for entry in yaml.safe_load(content))
+    return tuple(_rule(entry) for entry in parsed(content))
 
 
 @cache

@@ -8,8 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
+from ...knowledge.loading import parsed
 from ...tools.languages.vocabulary import EventClass
 from .background import fill
 from .identity import CID, aid, digest, guid, threat_id
@@ -26,7 +25,7 @@ QUESTION = "show me lateral movement from WS-042 in the last day"
 @cache
 def world() -> Mapping[str, Any]:
     """Who and what there is, by canonical names."""
-    content: Mapping[str, Any] = yaml.safe_load(
+    content: Mapping[str, Any] = parsed(
         files("tracehound.evals.lab").joinpath("kestrel.yaml").read_text(encoding="utf-8")
     )
     return content

@@ -13,9 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
-
 from ...knowledge.errors import ContentError
+from ...knowledge.loading import parsed
 from ..languages.vocabulary import ATTRIBUTES, EventClass
 from .event import Event
 from .merge import Group
@@ -134,7 +133,7 @@ def predicates() -> tuple[Predicate, ...]:
         ContentError: the file breaks its schema.
     """
     name = "predicates.yaml"
-    content = yaml.safe_load(files("tracehound.tools.evidence").joinpath(name).read_text(encoding="utf-8"))
+    content = parsed(files("tracehound.tools.evidence").joinpath(name).read_text(encoding="utf-8"))
     found = []
     for class_name, entries in content.items():
         event_class = None if class_name == "other" else EventClass(class_name)

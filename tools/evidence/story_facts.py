@@ -9,14 +9,13 @@ from importlib.resources import files
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-import yaml
-
+from ...knowledge.loading import parsed
 from ..languages.vocabulary import EventClass
 from ..library import Label
 from . import values
 from .event import Event
 
-_PROGRAMS: Mapping[str, str] = yaml.safe_load(
+_PROGRAMS: Mapping[str, str] = parsed(
     files("tracehound.tools.evidence").joinpath("story.yaml").read_text(encoding="utf-8")
 )
 

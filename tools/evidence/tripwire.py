@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 
-import yaml
-
+from ...knowledge.loading import parsed
 from .event import Event
 
 MARK = "[untrusted instruction]"
@@ -24,7 +23,7 @@ _JOINERS = re.compile(r"[\s_+\-]+|%20")
 @cache
 def _spoken() -> re.Pattern[str]:
     text = files("tracehound.tools.evidence").joinpath("tripwire.yaml").read_text(encoding="utf-8")
-    groups: Mapping[str, Sequence[str]] = yaml.safe_load(text)
+    groups: Mapping[str, Sequence[str]] = parsed(text)
     return re.compile("|".join(f"(?:{pattern})" for group in groups.values() for pattern in group), re.IGNORECASE)
 
 

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...knowledge.errors import ConfigurationError
+from ...knowledge.loading import parsed
 from .approvers import Entry, Role
 from .audit import canonical
 from .killswitch import KillState, Level
@@ -205,7 +206,7 @@ class Policy:
 @lru_cache(maxsize=8)
 def _read_table(text: str) -> tuple[_Table, str]:
     """The table of this very text and its hash: parsing takes 20 ms, and each claim reads the file anew."""
-    table = _Table.model_validate(yaml.safe_load(text))
+    table = _Table.model_validate(parsed(text))
     return table, sha256(canonical(table.model_dump(mode="json"))).hexdigest()
 
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...knowledge.errors import ConfigurationError, StorageError
+from ...knowledge.loading import parsed
 from ..languages.query import Platform
 from .audit import Audit, canonical
 from .targets import TargetFacts
@@ -94,7 +95,7 @@ def load_protected(home: Path) -> ProtectedList:
 
 @lru_cache(maxsize=8)
 def _read_list(text: str) -> ProtectedList:
-    content = _File.model_validate(yaml.safe_load(text))
+    content = _File.model_validate(parsed(text))
     return ProtectedList(content, sha256(canonical(content.model_dump(mode="json"))).hexdigest())
 
 
