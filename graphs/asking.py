@@ -35,6 +35,8 @@ def platforms_for(wanted: Wanted, deps: Deps) -> frozenset[Platform]:
 
     Sentinel collects logs of many sources and is asked too, unless the search is for the hosts' own sensors.
     """
+    if wanted.platforms:
+        return deps.platforms & wanted.platforms
     known = deps.workspace.sensors
     covered = [known[host] for host in wanted.hosts if host in known]
     if not covered or len(covered) < len(wanted.hosts):

@@ -82,7 +82,7 @@ def verify(state: State, deps: Deps) -> None:
     draft, workspace = deps.workspace.draft, deps.workspace
     scope = state.get("scope")
     window = WindowRecord(start=scope.window.start, end=scope.window.end) if scope else None
-    phrases = {search.says for hunt in deps.library.all() for search in hunt.searches if search.says}
+    phrases = {phrase for hunt in deps.library.all() for phrase in hunt.phrases}
     given = texts_of(state["question"]) if state["route"] == "explain" else ()
     claims, counts = verifying.verify(
         draft.claims,

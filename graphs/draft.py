@@ -35,12 +35,17 @@ class Draft:
     declined: Declined | None = None
     summary: str = ""
     suggestions: list[str] = field(default_factory=list)
+    counted: set[str] = field(default_factory=set)
+    """Rows that an amount was told of."""
     started: float = field(default_factory=monotonic)
 
 
 def focus(scope: Scope, library: HuntLibrary) -> Focus:
     """What the story is assembled around. A hunt that only collects (an overview) asks for no behaviour in particular."""
-    asked = [library.hunts[hunt] for hunt in scope.hunts if hunt in library.hunts]
+    named = [library.hunts[hunt] for hunt in scope.hunts if hunt in library.hunts]
+    brought = {name for hunt in named for name in hunt.relations.include}
+    # A hunt that another brings along to count by is not asked for as an overview.
+    asked = [hunt for hunt in named if not (hunt.id in brought and only_collects(hunt))]
     telling = {hunt.id for hunt in asked if not only_collects(hunt)}
     return Focus(
         hosts=frozenset(scope.hosts),

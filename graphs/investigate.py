@@ -28,6 +28,7 @@ from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_
 from .neighbours import baseline, neighbours
 from .obliged import obliged_hunts
 from .plan import Wanted, findings_about, hunt_searches, mails_about
+from .relating import asked_relations, first_searches, next_searches, with_included, with_labelling
 from .respond import response_graph
 from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, Scope, State, Task
@@ -224,9 +225,11 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     raw: list[Task] = []
     if turn == 0 and scope.only:
         wanted += _searches(deps.library.get(scope.only), scope, deps)
+        wanted += _related_first(scope, state, deps)
     elif turn == 0 and state["route"] == "search":
         candidates = near_hunts(state["question"], scope, deps)
-        obliged = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
+        best = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
+        obliged = with_included(best, deps.library)
         wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         findings = findings_about(scope.hosts, scope.users, scope.window)
         mails = mails_about(scope.slots.get("email", ()), scope.window)
@@ -238,12 +241,13 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
         raw = [raw_task(query) for query in added.queries]
         hunts = tuple(dict.fromkeys((*scope.hunts, *obliged, *chosen)))
         scope = scope.model_copy(update={"hunts": hunts, "added": chosen})
+        wanted += _related_first(scope.without_added(), state, deps)
     elif turn == 0:
         alert = alerts.find(scope.alerts[0], deps.workspace.happenings())
         wanted += alerts.around(alert, scope, deps.now) if alert else []
     else:
-        wanted += await _following(scope.without_added(), deps)
-        extra += await _following(scope, deps) if scope.added else []
+        wanted += await _following(scope.without_added(), state, deps)
+        extra += await _following(scope, state, deps) if scope.added else []
     planned = within_budget(tasks_for(wanted, deps), deps)
     planned = agreed([*planned, *_additional(extra, raw, deps)], deps)
     plan = [{"purpose": task["purpose"], "view": task.get("view", "raw")} for task in planned]
@@ -251,14 +255,24 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     return Command(update={"planned": planned, "scope": scope, "turn": turn + 1}, goto="plan")
 
 
-async def _following(scope: Scope, deps: Deps) -> list[Wanted]:
+def _related_first(scope: Scope, state: State, deps: Deps) -> list[Wanted]:
+    """What the obliged hunts ask beyond their searches, before anything is known."""
+    asked = asked_relations(scope, state["question"], deps.library)
+    return first_searches(asked, scope.window, scoping.inventory_window(deps.now), deps.workspace.addresses)
+
+
+async def _following(scope: Scope, state: State, deps: Deps) -> list[Wanted]:
     """The searches that the story so far obliges."""
     found = story(scope, deps)
     met = await _meet(found.hosts, deps)
     # What is routine has to be known before neighbours are drawn, or an everyday logon leads the search astray.
     if await ask(baseline(found, scope.window), deps) or met:
         found = story(scope, deps)
-    return neighbours(found, _reach_window(scope, deps))
+    asked = asked_relations(scope, state["question"], deps.library)
+    asked = with_labelling(asked, found.entries, deps.library)
+    rows = deps.workspace.happenings()
+    related = next_searches(asked, rows, scope.window, scoping.inventory_window(deps.now))
+    return [*related, *neighbours(found, _reach_window(scope, deps))]
 
 
 def _additional(extra: list[Wanted], raw: list[Task], deps: Deps) -> list[Task]:

@@ -34,6 +34,8 @@ class Wanted:
     """Hosts that it is about; platforms without a sensor on any of them are left out."""
     own_sensors: bool = False
     """Asked of the hosts' own sensors alone: what stands around a finding there, no log of another source tells."""
+    platforms: frozenset[Platform] = frozenset()
+    """Asked of these alone; none named: of every platform that may know."""
 
     @property
     def key(self) -> str:

@@ -3,10 +3,11 @@
 Each step is short; the thinking is in the pure modules that it calls.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ..tools.evidence import claims as claiming
+from ..tools.evidence import counting
 from ..tools.evidence import gaps as gapping
 from ..tools.evidence.records import (
     Claim,
@@ -19,12 +20,17 @@ from ..tools.evidence.story import involves
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM
 from ..tools.languages.vocabulary import EventClass
+from ..tools.library import Label
+from . import telling_related as related
 from .draft import Draft, focus, only_collects
+from .relating import Asked, asked_relations, with_labelling
 from .state import Deps, Scope, State
 from .verdict import tell_triage
 
 MAX_MATCHES = 60
 MAX_INSTRUCTIONS = 3
+MAX_HOSTS = 12
+"""Hosts that an entry about an amount names."""
 
 
 def tell(state: State, deps: Deps) -> None:
@@ -36,13 +42,15 @@ def tell(state: State, deps: Deps) -> None:
     scope = state.get("scope")
     if scope is None or declined:
         return
+    asked = asked_relations(scope, state["question"], deps.library)
     _tell_entries(draft, deps)
     _tell_look_alikes(draft, deps)
+    _tell_amounts(asked, scope, draft, deps)
+    _tell_related(asked, scope, draft, deps)
     _tell_tallies(draft, deps)
     if not draft.entries:
         _tell_matches(scope, draft, deps)
-    if not draft.entries:
-        _tell_absence(scope, draft, deps)
+    _tell_absence(scope, draft, deps)
     _tell_instructions(draft, deps)
     if state["route"] == "alert":
         tell_triage(scope, draft, deps, _observe, _entry)
@@ -60,9 +68,11 @@ def _label(item: Happening) -> Any:
     return suspicious[0] if suspicious and suspicious[0].signal in ("strong", "medium") else None
 
 
-def _observe(item: Happening, draft: Draft, deps: Deps, *, ruled_out: bool = False) -> Claim:
+def _observe(
+    item: Happening, draft: Draft, deps: Deps, *, ruled_out: bool = False, label: Label | None = None
+) -> Claim:
     claim = claiming.claim_for(
-        item.events, _label(item), claim_id=f"C{len(draft.claims) + 1}", queries=_queries_of(item, deps)
+        item.events, label or _label(item), claim_id=f"C{len(draft.claims) + 1}", queries=_queries_of(item, deps)
     )
     if ruled_out:
         claim = claim.model_copy(update={"text": f"{claiming.RULED_OUT}{claim.text}"})
@@ -101,16 +111,75 @@ def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
     for ruled in draft.story.ruled_out:
         first = ruled.happenings[0]
         claim = _observe(first, draft, deps, ruled_out=True)
-        said = claim.text.removeprefix(claiming.RULED_OUT)
-        others = len(ruled.happenings) - 1
-        more = f" (and {others} more like it)" if others else ""
-        draft.entries.append(_entry(first, claim, "benign", f"{said}{more}: ruled out, {ruled.because}"))
+        draft.entries.append(_ruled_out(first, claim, len(ruled.happenings) - 1, ruled.because))
+
+
+def _ruled_out(item: Happening, claim: Claim, others: int, because: str) -> TimelineEntry:
+    said = claim.text.removeprefix(claiming.RULED_OUT)
+    more = f" (and {others} more like it)" if others else ""
+    return _entry(item, claim, "benign", f"{said}{more}: ruled out, {because}")
+
+
+def _tell_amounts(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps) -> None:
+    """What the asked hunts count; what is no more than usual is no suspicion, and an amount without an entry gets one."""
+    ordinary: set[str] = set()
+    shown = {name for entry in draft.entries for name in entry.evidence}
+    rows = {name: item.query for name, item in deps.workspace.evidence.items()}
+    for amount, queries in related.amounts(asked, scope, deps):
+        claim = counting.claim(f"C{len(draft.claims) + 1}", amount, queries, rows)
+        _add(claim, draft, deps)
+        draft.counted |= {event.evidence for act in (*amount.acts, *amount.left_out) for event in act.events}
+        usual = amount.left_out if amount.above else amount.acts if amount.before else ()
+        ordinary |= {event.evidence for act in usual for event in act.events}
+        if shown.isdisjoint(event.evidence for act in amount.acts for event in act.events):
+            draft.entries.append(_entry_of(amount, claim))
+    draft.entries = [
+        entry.model_copy(update={"verdict": "context", "techniques": ()})
+        if entry.verdict == "suspicious" and ordinary.issuperset(entry.evidence)
+        else entry
+        for entry in draft.entries
+    ]
+
+
+def _entry_of(amount: counting.Amount, claim: Claim) -> TimelineEntry:
+    events = [event for act in amount.acts for event in act.events]
+    return TimelineEntry(
+        time=amount.acts[0].time,
+        until=amount.acts[-1].time if len(amount.acts) > 1 else None,
+        text=claim.text,
+        evidence=claim.evidence,
+        hosts=tuple(dict.fromkeys(event.host for event in events if event.host))[:MAX_HOSTS],
+        platforms=tuple(dict.fromkeys(event.platform.value for event in events)),
+        verdict="suspicious" if amount.above else "context",
+        claim=claim.id,
+    )
+
+
+def _tell_related(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps) -> None:
+    """The rows that the asked hunts' relations found, and what they looked for in vain."""
+    shown = {name for entry in draft.entries if entry.verdict != "context" for name in entry.evidence}
+    ruled: dict[tuple[str, str], list[related.Told]] = {}
+    whole = with_labelling(asked, draft.story.entries, deps.library)
+    for told in related.related_rows(whole, scope, draft, deps):
+        if told.verdict == "benign":
+            ruled.setdefault((told.item.user, told.because), []).append(told)
+        elif shown.isdisjoint(event.evidence for event in told.item.events):
+            claim = _observe(told.item, draft, deps, label=told.label)
+            draft.entries.append(_entry(told.item, claim, told.verdict, claim.text))
+    for alike in ruled.values():
+        claim = _observe(alike[0].item, draft, deps, ruled_out=True, label=alike[0].label)
+        draft.entries.append(_ruled_out(alike[0].item, claim, len(alike) - 1, alike[0].because))
+    draft.entries.sort(key=lambda entry: (entry.verdict == "benign", entry.time))
+    for claim in related.absences(asked, scope, draft, deps):
+        _add(claim, draft, deps)
 
 
 def _tell_tallies(draft: Draft, deps: Deps) -> None:
     """What the story's entries add up to: the mails of each sender, the operations of each account in the cloud."""
     alike: dict[tuple[str, str], list[Happening]] = {}
     for item in draft.story.entries:
+        if not draft.counted.isdisjoint(event.evidence for event in item.events):
+            continue
         if item.event_class is EventClass.EMAIL:
             alike.setdefault((item.text("email.from").lower(), ""), []).append(item)
         elif item.event_class is EventClass.API and len(item.events) > 1:
@@ -140,7 +209,12 @@ def _tell_instructions(draft: Draft, deps: Deps) -> None:
 def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
     """What was asked for and is no story: the rows of the asked hunts themselves, such as weaknesses or mails."""
     around = focus(scope, deps.library)
-    found = [item for item in _asked_for(scope, deps) if involves(item, around, draft.story.directory)]
+    found = [
+        item
+        for item in _asked_for(scope, deps)
+        if involves(item, around, draft.story.directory)
+        and draft.counted.isdisjoint(event.evidence for event in item.events)
+    ]
     for item in sorted(found, key=lambda item: (item.time, item.index))[:MAX_MATCHES]:
         claim = _observe(item, draft, deps)
         draft.entries.append(_entry(item, claim, "context", claim.text))
@@ -161,11 +235,15 @@ def _asked_for(scope: Scope, deps: Deps) -> list[Happening]:
 
 def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
     """Nothing was found: said only over queries that are complete, empty, and cover the window."""
-    titles = [deps.library.get(hunt).title for hunt in scope.hunts if hunt in deps.library.hunts]
+    known = [hunt for hunt in scope.hunts if hunt in deps.library.hunts]
+    telling = [hunt for hunt in known if not only_collects(deps.library.hunts[hunt])] or known
+    if any(x.hunt in telling and x.signal in ("strong", "medium") for item in draft.story.entries for x in item.labels):
+        return
+    titles = [deps.library.get(hunt).title for hunt in telling]
     what = " or ".join(titles[:2]) or "suspicious activity"
     named = (*scope.hosts, *scope.users, *scope.addresses, *scope.names)
     about = f" for {', '.join(named)}" if named else ""
-    asked = [record for record in deps.workspace.records.values() if record.hunt in scope.hunts]
+    asked = [record for record in deps.workspace.records.values() if record.hunt in telling]
     window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
     # A hunt that brought rows, failed or was cut short anywhere supports no absence, however empty the rest is.
     if asked and all(record.status == "ok" and record.complete and record.rows == 0 for record in asked):
@@ -209,24 +287,29 @@ def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
         lead = f"Verdict {draft.triage.verdict.replace('_', ' ')}, priority {draft.triage.priority}. "
     else:
         lead = ""
-    if not told:
-        absent = [claim.text for claim in draft.claims if claim.predicate == claiming.NOT_FOUND]
-        if absent:
-            return f"{lead}{absent[0][:1].upper()}{absent[0][1:]}."
-        return lead + (_unconnected(scope, deps) or "Nothing that answers the question was found.")
+    absent = " ".join(
+        f"{claim.text[:1].upper()}{claim.text[1:]}." for claim in draft.claims if claim.predicate == claiming.NOT_FOUND
+    )
+    if not told and not ruled:
+        return lead + (absent or _unconnected(scope, deps) or "Nothing that answers the question was found.")
     names = {item.id: item.alias for item in deps.workspace.evidence.values()}
     counts = [
         claiming.cited(claim.text, claim.evidence, names, limit=1)
         for claim in draft.claims
-        if claim.predicate == claiming.TALLY
+        if claim.predicate in (claiming.TALLY, counting.COUNTED)
     ]
+    if not told:
+        first = draft.entries[0]
+        said = "; ".join(counts) or claiming.cited(first.text, first.evidence, names, limit=2)
+        return f"{lead}{absent}{' ' if absent else ''}{said[:1].upper()}{said[1:]}."
     steps = "; ".join([*counts, *_steps(draft.story.entries, names)]) or claiming.cited(
         told[0].text, told[0].evidence, names, limit=2
     )
     hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))
     also = f" {ruled} look-alike{'s were' if ruled > 1 else ' was'} ruled out." if ruled else ""
     count = f"{len(told)} {'connected' if draft.story.entries else 'matching'} event{'s' if len(told) > 1 else ''}"
-    return f"{lead}{count} on {hosts or 'no named host'}: {steps}.{also}"
+    before = f"{absent} " if absent else ""
+    return f"{lead}{before}{count} on {hosts or 'no named host'}: {steps}.{also}"
 
 
 def _unconnected(scope: Scope, deps: Deps) -> str:

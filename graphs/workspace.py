@@ -26,6 +26,7 @@ from ..tools.vendors.estate import Coverage, Estate, QueryRun
 from .calling import Choice
 from .plan import Wanted
 from .reading import shown
+from .spotting import spotted
 
 
 @dataclass
@@ -179,8 +180,10 @@ class Workspace:
         """Events merged across platforms and channels, labelled, numbered from 0."""
         events = [event for event in self.events.values() if event.time and (only is None or event.evidence in only)]
         found: list[Happening] = []
+        spots = spotted((hunt for hunt in self.library.all() if hunt.relations.spot), events)
         for group in merge(events):
             labels = {label for event in group.events for label in self.labels(event)}
+            labels |= {label for event in group.events for label in spots.get(event.evidence, ())}
             ordered = tuple(sorted(labels, key=lambda item: (item.hunt, item.search)))
             happening = Happening(len(found), tuple(group.events), ordered)
             found.append(happening)

@@ -29,7 +29,7 @@ r"""What a hunt may ask beyond filters: rows compared with other rows, with the 
     absent:                            # asked for by itself, and told when nothing is there
       - id: elsewhere
         class: process_activity
-        says: file run on another host
+        says: '{file} run on any host but {host}'
         needs: [file, host]
         where: {all: [..., {not: {field: device.hostname, eq: $host}}]}
     lacks:                             # in the inventories of the others, and not in this one's
@@ -70,6 +70,8 @@ class Count(_Frozen):
     search: str
     unit: str
     by: tuple[str, ...] = Field(min_length=1)
+    needs: tuple[str, ...] = ()
+    """Parameters without which it is not counted."""
     facets: tuple[str, ...] = ()
     usual: int = Field(default=0, ge=0, le=60)
     """Days before the window that tell what is usual; 0: no comparison."""
@@ -129,6 +131,7 @@ class Absent(_Frozen):
     where: Expression
     needs: tuple[str, ...] = ()
     says: str
+    """Noun phrase; `{parameter}` stands for its values."""
     signal: Signal = "context"
 
 

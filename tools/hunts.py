@@ -127,6 +127,13 @@ class Hunt(_Frozen):
     source: str = ""
     """File it came from."""
 
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What its searches and relations say of a row: the noun phrases that may stand before a sentence."""
+        said = [search.says for search in self.searches]
+        said += [item.says for item in self.relations.spot] + [item.says for item in self.relations.follow]
+        return tuple(dict.fromkeys(filter(None, said)))
+
 
 def read_hunts(path: Path) -> list[Hunt]:
     """Read one YAML file: a hunt, or a list of hunts under `hunts`.
@@ -198,12 +205,14 @@ def _cross_check(hunt: Hunt) -> None:
         raise ValueError("a hunt has `searches`, or `include`, `lacks` or `absent`")
     for problem in faults(hunt.relations, {item.id: item.event_class for item in hunt.searches}, unit_names()):
         raise ValueError(problem)
-    for relation in (*hunt.relations.follow, *hunt.relations.absent):
-        _check_relation(hunt, relation.id, relation.event_class, relation.where)
-    for relation in hunt.relations.lacks:
-        _check_relation(hunt, relation.id, EventClass.DEVICE, relation.where)
-        if relation.platform.removeprefix("$") not in hunt.parameters:
-            raise ValueError(f"{relation.id}: parameter {relation.platform} is not declared")
+    for follow in hunt.relations.follow:
+        _check_relation(hunt, follow.id, follow.event_class, follow.where)
+    for absent in hunt.relations.absent:
+        _check_relation(hunt, absent.id, absent.event_class, absent.where)
+    for lacks in hunt.relations.lacks:
+        _check_relation(hunt, lacks.id, EventClass.DEVICE, lacks.where)
+        if lacks.platform.removeprefix("$") not in hunt.parameters:
+            raise ValueError(f"{lacks.id}: parameter {lacks.platform} is not declared")
     for search in hunt.searches:
         for condition in conditions(search.where):
             if condition.field not in ATTRIBUTES[search.event_class]:

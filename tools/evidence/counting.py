@@ -1,15 +1,16 @@
 """Amounts, told as claims: how much of something, by whom, on which days, and how much is usual.
 
-Happenings are counted, not rows: several reports of one happening count once. A day of activity begins after a pause
-of six hours and lasts 24 hours at most, so that work that runs past midnight is one day's. What is usual is the median
-of the days of activity before the window; a day is above it with more than three times as much and ten more.
+Happenings are counted, not rows: several reports of one happening count once. A day begins at the time of day before
+which a group is quiet for longest, so that work that runs past midnight is one day's. What is usual is the median of
+the days with activity before the window; a day is above it with more than three times as much and ten more.
 
 The claim carries how it was counted (`Basis`), so that whoever holds the rows can count again: `verify_counts` does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -21,7 +22,7 @@ from .units import Unit, facets, units
 from .values import account_name
 
 COUNTED = "counted"
-PAUSE, LONGEST = timedelta(hours=6), timedelta(hours=24)
+_A_DAY = 86_400
 TIMES, MORE = 3, 10
 NAMED = 3
 """Distinct values of a facet that are named; more are told by their number."""
@@ -49,6 +50,8 @@ class Basis:
     facets: tuple[str, ...] = ()
     before: Span | None = None
     """The time before the window that tells what is usual."""
+    day: int = 0
+    """Second of the UTC day at which a day begins."""
 
     def write(self) -> str:
         """As a claim carries it."""
@@ -57,6 +60,8 @@ class Basis:
             parts.append(f"telling {', '.join(self.facets)}")
         if self.before:
             parts.append(f"before {self.before.start:%Y-%m-%dT%H:%M:%SZ} {self.before.end:%Y-%m-%dT%H:%M:%SZ}")
+        if self.day:
+            parts.append(f"day from {self.day}")
         return "; ".join(parts)
 
     @classmethod
@@ -68,14 +73,17 @@ class Basis:
         """
         unit, *rest = text.split("; ")
         named = {word: value for word, _, value in (part.partition(" ") for part in rest)}
-        if unit not in units() or "by" not in named or set(named) - {"by", "telling", "before"}:
+        if unit not in units() or "by" not in named or set(named) - {"by", "telling", "before", "day"}:
             raise ValueError(f"no basis of a count: {text[:80]!r}")
         before = None
         if "before" in named:
             start, _, end = named["before"].partition(" ")
             before = Span(_moment(start), _moment(end))
         telling = tuple(named["telling"].split(", ")) if "telling" in named else ()
-        return cls(unit, tuple(named["by"].split(", ")), telling, before)
+        day = int(named.get("day", "from 0").removeprefix("from "))
+        if not 0 <= day < _A_DAY:
+            raise ValueError(f"no second of a day: {day}")
+        return cls(unit, tuple(named["by"].split(", ")), telling, before, day)
 
 
 def _moment(text: str) -> datetime:
@@ -97,7 +105,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of activity."""
+    """A day with activity."""
 
     acts: tuple[Act, ...]
 
@@ -168,16 +176,24 @@ def _number(value: Any) -> int:
         return 0
 
 
-def days_of(acts: Sequence[Act]) -> list[Day]:
-    """Acts, in time order, by days of activity."""
-    days: list[list[Act]] = []
+def quiet_until(acts: Sequence[Act]) -> int:
+    """The second of the UTC day at which the longest quiet time of day ends."""
+    seconds = sorted({_second_of_day(act.time) for act in acts})
+    gaps = [((here - before) % _A_DAY or _A_DAY, here) for before, here in pairwise([seconds[-1], *seconds])]
+    longest = max(gap for gap, _ in gaps)
+    return next(here for gap, here in gaps if gap == longest)
+
+
+def _second_of_day(moment: datetime) -> int:
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+
+def days_of(acts: Sequence[Act], begins: int) -> list[Day]:
+    """Acts, in time order, by day; a day begins at this second of the UTC day."""
+    days: dict[date, list[Act]] = {}
     for act in acts:
-        open_day = days[-1] if days else None
-        if open_day and act.time - open_day[-1].time < PAUSE and act.time - open_day[0].time < LONGEST:
-            open_day.append(act)
-        else:
-            days.append([act])
-    return [Day(tuple(day)) for day in days]
+        days.setdefault((act.time - timedelta(seconds=begins)).date(), []).append(act)
+    return [Day(tuple(day)) for day in days.values()]
 
 
 def amounts(events: Iterable[Event], basis: Basis, window: Span) -> list[Amount]:
@@ -199,22 +215,23 @@ def amounts(events: Iterable[Event], basis: Basis, window: Span) -> list[Amount]
 
 
 def _amount_of(group: tuple[str, ...], acts: Sequence[Act], basis: Basis, window: Span) -> Amount | None:
-    days = days_of([act for act in acts if window.contains(act.time)])
+    basis = replace(basis, day=quiet_until(acts))
+    days = days_of([act for act in acts if window.contains(act.time)], basis.day)
     if not days:
         return None
     if basis.before is None:
         return Amount(basis, group, tuple(days), above=False, usual=None, before=())
     earlier = [act for act in acts if basis.before.contains(act.time)]
-    usual = usual_of(earlier)
+    usual = usual_of(days_of(earlier, basis.day))
     high = tuple(day for day in days if is_above(day.amount, usual))
     told = high or tuple(days)
     rest = tuple(act for day in days if day not in told for act in day.acts)
     return Amount(basis, group, told, bool(high), usual, tuple(earlier), rest)
 
 
-def usual_of(earlier: Sequence[Act]) -> float:
-    """The median of the days of activity; 0 without any."""
-    return float(median(day.amount for day in days_of(earlier))) if earlier else 0.0
+def usual_of(days: Sequence[Day]) -> float:
+    """The median of the days with activity; 0 without any."""
+    return float(median(day.amount for day in days)) if days else 0.0
 
 
 def is_above(amount: int, usual: float) -> bool:
@@ -265,7 +282,7 @@ def _facet(name: str, acts: Sequence[Act]) -> str:
     if not values:
         return ""
     if len(values) > NAMED:
-        return f" {facet.word} {len(values)} {facet.many}"
+        return f" {facet.many.format(n=len(values))}"
     return f" {facet.word} {', '.join(shown(value, code=facet.code) for value in values)}"
 
 
@@ -285,7 +302,7 @@ def _usual(amount: Amount) -> str:
     between = f"between {stamp(before.start)} and {stamp(before.end)}"
     if not amount.before:
         return f"; none {between}"
-    days = days_of(amount.before)
+    days = days_of(amount.before, amount.basis.day)
     total = sum(day.amount for day in days)
     return f"; usual are {amount.usual:g} a day ({total} on {_times(len(days), 'day')} {between})"
 

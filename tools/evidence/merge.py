@@ -301,7 +301,8 @@ def _rhythm(event: Event) -> tuple[Key, timedelta] | None:
             actor, target = _base(event, "actor.process.name"), _base(event, "process.name")
             return (host, activity, actor, target, _number(event, "actor.process.pid")), timedelta(minutes=5)
         case EventClass.API:
-            names = ("api.operation", "api.service", "app.name", "resource.type")
+            # Two logs of one operation call its service by different names.
+            names = ("api.operation", "app.name")
             return (user, source, *(_word(event, name) for name in names)), timedelta(minutes=30)
         case _:
             return None

@@ -31,7 +31,9 @@ class Facet:
     """How an attribute stands in a counting sentence."""
 
     word: str
+    """Before the values that are named."""
     many: str
+    """Instead of them, with `{n}` for how many they are."""
     code: bool = False
 
 

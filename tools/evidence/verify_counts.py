@@ -5,9 +5,9 @@ happening is (`merge`), how a value is shown, and the list of units, and nothing
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 from statistics import median
 
 from .counting import Basis, value_of
@@ -65,7 +65,7 @@ def _bad_numbers(
     total = sum(_size(item, unit) for item in current)
     if head is None or int(head["total"]) != total:
         return f"the cited rows add up to {total} {unit.name}"
-    days, before = _by_day(current, unit), _by_day(earlier, unit)
+    days, before = _by_day(current, unit, basis.day), _by_day(earlier, unit, basis.day)
     usual = median(before) if before else 0
     if " above the usual " in rest and not all(day > max(3 * usual, usual + 10) for day in days):
         return "a day that it calls above the usual is not"
@@ -85,7 +85,7 @@ def _expected(
     for name in basis.facets:
         values = list(dict.fromkeys(value for item in current if (value := _held(item, name))))
         if len(values) > 3:
-            parts.append(f"{facets()[name].word} {len(values)} {facets()[name].many}")
+            parts.append(facets()[name].many.replace("{n}", str(len(values))))
         elif values:
             named = ", ".join(shown(value, code=facets()[name].code) for value in values)
             parts.append(f"{facets()[name].word} {named}")
@@ -114,24 +114,12 @@ def _size(group: Group, unit: Unit) -> int:
     return max(sizes)
 
 
-def _by_day(groups: Sequence[Group], unit: Unit) -> list[int]:
-    """What each day of activity adds up to: a pause of six hours ends one, and so do 24 hours."""
-    days: list[int] = []
-    began: datetime | None = None
-    for earlier, item in pairwise([None, *groups]):
-        assert item is not None
-        goes_on = (
-            began is not None
-            and earlier is not None
-            and item.first - earlier.first < timedelta(hours=6)
-            and item.first - began < timedelta(hours=24)
-        )
-        if goes_on:
-            days[-1] += _size(item, unit)
-        else:
-            began = item.first
-            days.append(_size(item, unit))
-    return days
+def _by_day(groups: Sequence[Group], unit: Unit, begins: int) -> list[int]:
+    """What each day adds up to; a day begins at this second of the UTC day."""
+    days: Counter[int] = Counter()
+    for item in groups:
+        days[int(item.first.timestamp() - begins) // 86_400] += _size(item, unit)
+    return [days[day] for day in sorted(days)]
 
 
 def _in_words(size: int) -> str:
