@@ -750,26 +750,59 @@ def _last_answer(case_id: str) -> "Answer":
 
     with Case.open(_settings().home, case_id, write=False) as case:
         answer = case.last_answer()
-    if answer is None:
-        raise CaseError(f"case {case_id} has no answer yet; ask one with: tracehound ask ... --case {case_id}")
-    return answer
+        if answer is None:
+            raise CaseError(f"case {case_id} has no answer yet; ask one with: tracehound ask ... --case {case_id}")
+        return case.with_notes(answer)
 
 
 @case_app.command("export")
 def case_export(
     case_id: Id,
-    format_name: Annotated[str, typer.Option("--format", metavar="F", help="md or json.")] = "md",
+    format_name: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="F",
+            help="md, json, html, timesketch, iris, navigator, pdf, stix; jsonl, parquet: all rows.",
+        ),
+    ] = "md",
     out: OutOption = None,
 ) -> None:
-    """Write a case's last answer in a format."""
-    from tracehound.tools.evidence.exports import export
+    """Write a case's last answer, with its notes, in a format; or all of its evidence."""
+    from tracehound.tools.evidence.exports import document
+    from tracehound.tools.evidence.exports.bulk import BULK
+    from tracehound.tools.evidence.exports.writing import write_whole
 
-    content = export(_last_answer(case_id), format_name).rstrip("\n") + "\n"
-    if out is None:
-        sys.stdout.write(content)
-    else:
-        out.write_text(content, encoding="utf-8")
+    if format_name in BULK:
+        _export_rows(case_id, format_name, out)
+        return
+    content = document(_last_answer(case_id), format_name)
+    if out is not None:
+        write_whole(out, content)
         typer.echo(f"written to {out}", err=True)
+    elif content.isascii() or not content.startswith(b"%PDF"):
+        sys.stdout.write(content.decode())
+    else:
+        raise UsageError("a PDF is no text; write it to a file with -o")
+
+
+def _export_rows(case_id: str, format_name: str, out: Path | None) -> None:
+    from tracehound.tools.evidence.case import Case
+    from tracehound.tools.evidence.exports.bulk import to_jsonl, write_parquet
+    from tracehound.tools.evidence.exports.writing import write_by, write_whole
+
+    with Case.open(_settings().home, case_id, write=False) as case:
+        rows = case.each_evidence()
+        if format_name == "parquet":
+            if out is None:
+                raise UsageError("Parquet is no text; write it to a file with -o")
+            write_by(out, lambda draft: write_parquet(rows, draft))
+        elif out is None:
+            sys.stdout.writelines(to_jsonl(rows))
+            return
+        else:
+            write_whole(out, to_jsonl(rows))
+    typer.echo(f"written to {out}", err=True)
 
 
 @case_app.command("verify")

@@ -20,17 +20,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from ...knowledge.errors import CaseError, StorageError
+from ...knowledge.errors import CaseError, StorageError, UsageError
 from ..languages.query import Platform
 from ..languages.search import Search, Window
 from ..languages.vocabulary import EventClass
 from ..vendors.estate import QueryRun
 from .canonical import digest, evidence_id, kept_form, read_form
-from .custody import problems, row_mark
+from .custody import note_digest, problems, row_mark
 from .entities import ENTITY_ATTRIBUTES, entity_values
 from .event import Event
 from .normalise import standard
-from .records import Answer, CheckRecord, DiagnosticRecord, Evidence, QueryRecord, WindowRecord, iso_z
+from .records import Answer, CheckRecord, DiagnosticRecord, Evidence, Note, QueryRecord, WindowRecord, iso_z
 from .store import ROW, Entry, Store, storage_errors
 
 CASE_ID = re.compile(r"c-\d{8}-\d{6}-\d{3}[0-9a-f]{6}")
@@ -133,9 +133,35 @@ class Case:
         """Note what went to a model or came back; `kind` is the caller's word."""
         return self._add("traffic", kind, dict(body))
 
-    def add_note(self, author: str, text: str) -> int:
-        """Note an analyst's remark."""
-        return self._add("note", author, {"author": author, "text": text})
+    def add_note(self, author: str, text: str, *, evidence: Sequence[str] = (), time: datetime | None = None) -> Note:
+        """Keep an analyst's remark as evidence: hashed as rows are, with an id and an alias.
+
+        Args:
+            author: Who says it.
+            text: What they say.
+            evidence: Rows that it is about, by id or alias.
+            time: When what it tells happened, if it is to stand in the timeline.
+
+        Raises:
+            UsageError: there is no text, or no such row in the case.
+        """
+        if not text.strip():
+            raise UsageError("the note is empty; write what is to be kept")
+        rows = [self._named(name) for name in evidence]
+        at = datetime.now(UTC)
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+        body = {"author": author, "text": text, "evidence": rows, "time": iso_z(time), "written": iso_z(at)}
+        body["sha256"] = note_digest(body)
+        with self._guard, self._store.transaction():
+            number = self._store.count("note") + 1
+            self._store.append("note", f"N{number}", body, at)
+        return _note(number, body)
+
+    def _named(self, name: str) -> str:
+        found = self.evidence(name)
+        if found is None:
+            raise UsageError(f"case {self.id} has no evidence {name[:60]!r}; `case show {self.id}` lists what it cites")
+        return found.id
 
     def add_approval(self, approval_id: str) -> int:
         """Note that an approval belongs to this case; its state is the ledger's."""
@@ -161,6 +187,14 @@ class Case:
     def notes(self) -> list[Entry]:
         """Analysts' remarks, oldest first."""
         return self._entries("note")
+
+    def remarks(self) -> tuple[Note, ...]:
+        """Analysts' remarks as evidence, oldest first."""
+        return tuple(_note(number, entry.body | {"written": entry.at}) for number, entry in enumerate(self.notes(), 1))
+
+    def with_notes(self, answer: Answer) -> Answer:
+        """An answer with the remarks that the case holds by now, as exports show it."""
+        return answer.model_copy(update={"notes": self.remarks()})
 
     def approvals(self) -> list[str]:
         """Ids of approvals that belong to this case, oldest first."""
@@ -271,6 +305,12 @@ class Case:
     def all_evidence(self) -> list[Evidence]:
         """Every row, in the order of aliases."""
         return [stored.evidence() for stored in self._stored()]
+
+    def each_evidence(self) -> Iterator[Evidence]:
+        """Every row, in the order of aliases, read as it is asked for."""
+        with storage_errors(self.folder):
+            for row in self._store.db.execute(f"SELECT {ROW} FROM rows ORDER BY alias"):
+                yield _Stored(row).evidence()
 
     def events(self) -> list[Event]:
         """Every row as its normalised event, in the order of aliases."""
@@ -407,6 +447,20 @@ class _Stored:
             user=user,
             fields=json.loads(fields),
         )
+
+
+def _note(number: int, body: Mapping[str, Any]) -> Note:
+    sha256 = body.get("sha256") or note_digest(body)
+    return Note(
+        id=f"N-{sha256[:12]}",
+        alias=f"N{number}",
+        author=body["author"],
+        text=body["text"],
+        written=body["written"],
+        evidence=tuple(body.get("evidence", ())),
+        time=body.get("time"),
+        sha256=sha256,
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -2,10 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .canonical import digest
+from .canonical import canonical, digest
 from .store import GENESIS, ROW, TRIGGERS, Head, Store, chained, read_manifest, storage_errors
 
 
@@ -17,6 +17,12 @@ def row_mark(row: tuple[Any, ...]) -> str:
     """
     alias, row_id, sha256, _, query, platform, collection, *event = row
     return "|".join((str(alias), row_id, sha256, query, platform, collection, digest(json.dumps(event).encode())))
+
+
+def note_digest(body: Mapping[str, Any]) -> str:
+    """Hash of an analyst's remark, over what it says, who says it, when, and about which rows."""
+    said = {name: body.get(name) for name in ("author", "text", "written", "time")}
+    return digest(canonical(said | {"evidence": list(body.get("evidence", ()))}))
 
 
 def problems(store: Store) -> list[str]:
@@ -60,8 +66,8 @@ def _chain(store: Store) -> Iterator[str]:
 
 
 def _rows(store: Store) -> Iterator[str]:
-    for alias, row_id, sha256, canonical in store.db.execute("SELECT alias, id, sha256, canonical FROM rows"):
-        if digest(canonical) != sha256:
+    for alias, row_id, sha256, data in store.db.execute("SELECT alias, id, sha256, canonical FROM rows"):
+        if digest(data) != sha256:
             yield f"the raw row of E{alias} ({row_id}) was changed"
         if not f"E-{sha256}".startswith(row_id) or len(row_id) < 14:
             yield f"the id of E{alias} ({row_id}) does not belong to its hash"

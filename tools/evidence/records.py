@@ -135,6 +135,22 @@ class Claim(Record):
     techniques: tuple[str, ...] = ()
 
 
+class Note(Record):
+    """An analyst's remark: evidence as rows are, hashed and cited."""
+
+    id: str
+    """`N-` and the first 12 hex digits of `sha256`."""
+    alias: str
+    author: str
+    text: str
+    written: Time
+    evidence: tuple[str, ...] = ()
+    """Rows that it is about."""
+    time: Time | None = None
+    """When what it tells happened, where the analyst says so; then it stands in the timeline."""
+    sha256: str
+
+
 class Verification(Record):
     """Count of claims by outcome."""
 
@@ -144,6 +160,10 @@ class Verification(Record):
     gaps: int = 0
     uncited: int = 0
     failed: int = 0
+    problems: tuple[str, ...] = ()
+    """What views of the claims say otherwise than the claims; each counts in `failed`."""
+    assessed: float = 0.0
+    """Share of the sentences told (observations and assessments) that are only assessments."""
 
 
 class Gap(Record):
@@ -253,6 +273,8 @@ class Answer(Record):
     usage: Usage = Usage()
     suggestions: tuple[str, ...] = ()
     """Next questions that fit."""
+    notes: tuple[Note, ...] = ()
+    """What analysts added to the case up to when this was written out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -4,36 +4,50 @@ Evidence text is neutralised in each by that format's rules; the raw rows in `js
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
-from typing import cast
 
-from ....knowledge.errors import NotSupportedError, UsageError
+from ....knowledge.errors import UsageError
 from ..records import Answer
 
 _WRITERS: Mapping[str, tuple[str, str]] = {
-    "md": ("markdown", "to_markdown"),
-    "html": ("html", "to_html"),
+    "md": (".markdown", "to_markdown"),
+    "json": ("", "to_json"),
+    "html": ("..report.html", "to_html"),
+    "timesketch": (".timesketch", "to_timesketch"),
+    "iris": (".iris", "to_iris"),
+    "navigator": (".navigator", "to_navigator"),
+    "stix": (".stix", "to_stix"),
+    "pdf": (".pdf", "to_pdf"),
 }
-"""Format to the module beside this one that writes it, and the function: an answer in, text out."""
-_LATER = ("timesketch", "iris", "navigator", "pdf", "stix")
+"""Format to the module that writes it (empty: this one), and the function: an answer in, text or bytes out."""
+FORMATS = tuple(_WRITERS)
+VIEWS = ("md", "json", "html", "timesketch", "iris", "navigator")
+"""What a replay rebuilds: the formats that need no extra."""
 
 
 def export(answer: Answer, format_name: str) -> str:
-    """An answer in a format.
+    """An answer in a format that is text.
 
     Raises:
-        NotSupportedError: the format is planned.
+        ConfigurationError: the format needs an extra that is not installed.
+        UsageError: there is no such format, or it is no text.
+    """
+    written = _written(answer, format_name)
+    if isinstance(written, bytes):
+        raise UsageError(f"the format {format_name} is no text; write it to a file with -o")
+    return written
+
+
+def document(answer: Answer, format_name: str) -> bytes:
+    """An answer as the bytes of a file, the same on every machine.
+
+    Raises:
+        ConfigurationError: the format needs an extra that is not installed.
         UsageError: there is no such format.
     """
-    if format_name == "json":
-        return to_json(answer)
-    if format_name in _LATER:
-        raise NotSupportedError(f"export format {format_name}")
-    if format_name not in _WRITERS:
-        raise UsageError(f"there is no export format {format_name!r}; the formats are {', '.join(['json', *_WRITERS])}")
-    return _writer(format_name)(answer)
+    written = _written(answer, format_name)
+    return written if isinstance(written, bytes) else (written.rstrip("\n") + "\n").encode()
 
 
 def to_json(answer: Answer) -> str:
@@ -41,8 +55,9 @@ def to_json(answer: Answer) -> str:
     return json.dumps(answer.to_json(), ensure_ascii=True, indent=2)
 
 
-def _writer(format_name: str) -> Callable[[Answer], str]:
+def _written(answer: Answer, format_name: str) -> str | bytes:
+    if format_name not in _WRITERS:
+        raise UsageError(f"there is no export format {format_name!r}; the formats are {', '.join(FORMATS)}")
     module, function = _WRITERS[format_name]
-    if find_spec(f".{module}", __name__) is None:
-        raise NotSupportedError(f"export format {format_name}")
-    return cast("Callable[[Answer], str]", getattr(import_module(f".{module}", __name__), function))
+    written: str | bytes = getattr(import_module(module or __name__, __name__), function)(answer)
+    return written

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ..claims import INSTRUCTION, cited
 from ..predicates import stamp
-from ..records import Answer, Evidence, Proposal, QueryRecord, TimelineEntry, aliases
+from ..records import Answer, Evidence, Note, Proposal, QueryRecord, TimelineEntry, aliases
 from ..safe import code_safe, markdown_safe
 
 _SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
@@ -33,8 +33,10 @@ def _sections(answer: Answer) -> Iterable[str]:
         )
         yield _list("Next steps", triage.next_steps)
     told = [entry for entry in answer.timeline if entry.verdict != "benign"]
+    told = sorted([*told, *_timed(answer.notes)], key=lambda entry: entry.time) if answer.notes else told
     yield _timeline("Timeline", told, names)
     yield _timeline("Ruled out", [entry for entry in answer.timeline if entry.verdict == "benign"], names)
+    yield _notes(answer.notes, names)
     spoken = [claim for claim in answer.claims if claim.predicate == INSTRUCTION]
     if spoken:
         yield "## Text that addresses an assistant\n\n" + "\n".join(
@@ -99,6 +101,24 @@ def _timeline(title: str, entries: list[TimelineEntry], names: Mapping[str, str]
         line = cited(inline(entry.text), entry.evidence, names)
         lines.append(f"- **{when}** {line}" + (f"  \n  {marks}" if marks else ""))
     return f"## {title}\n\n" + "\n".join(lines)
+
+
+def _timed(notes: Iterable[Note]) -> Iterable[TimelineEntry]:
+    """Notes that say when it happened, to stand among what the rows tell."""
+    for note in notes:
+        if note.time:
+            yield TimelineEntry(
+                time=note.time, text=f"note by {note.author}: {note.text}", evidence=note.evidence, verdict="context"
+            )
+
+
+def _notes(notes: Iterable[Note], names: Mapping[str, str]) -> str:
+    lines = []
+    for note in notes:
+        when = f" about {stamp(note.time)}" if note.time else ""
+        said = cited(inline(note.text), note.evidence, names)
+        lines.append(f"- **{stamp(note.written)}** {markdown_safe(note.author)}{when}: {said} ({code_safe(note.id)})")
+    return "## Notes by analysts\n\n" + "\n".join(lines) if lines else ""
 
 
 def _proposals(proposals: Iterable[Proposal], names: Mapping[str, str]) -> str:
