@@ -7,34 +7,17 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
+
+from .literals import literals
+from .untangling import untangled
 
 MAX_TEXT = 100_000
 MAX_LAYERS = 16
 MAX_DEPTH = 6
 _MAX_UNPACKED = 200_000
-
-_ENVIRONMENT = {
-    "comspec": r"C:\Windows\system32\cmd.exe",
-    "systemroot": r"C:\Windows",
-    "windir": r"C:\Windows",
-    "systemdrive": "C:",
-    "programfiles": r"C:\Program Files",
-    "programdata": r"C:\ProgramData",
-    "allusersprofile": r"C:\ProgramData",
-    "public": r"C:\Users\Public",
-    "pathext": ".COM;.EXE;.BAT;.CMD;.VBS;.VBE;.JS;.JSE;.WSF;.WSH;.MSC",
-    "os": "Windows_NT",
-    "psmodulepath": r"C:\Program Files\WindowsPowerShell\Modules",
-}
-"""Values of a default installation, from which obfuscators cut letters."""
-_SHELL_TEXTS = {
-    "pshome": r"C:\Windows\System32\WindowsPowerShell\v1.0",
-    "shellid": "Microsoft.PowerShell",
-    "env:comspec": r"C:\Windows\system32\cmd.exe",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +47,22 @@ def layers(text: str) -> list[Layer]:
 
 
 def _inside(text: str) -> Iterator[Layer]:
-    plain, names = _without_obfuscation(text)
+    plain, names = untangled(text, MAX_TEXT)
     if names:
         yield Layer(" and ".join(names), plain)
-    for step in (_base64_parts, _hex_parts, _character_codes, _percent):
+    for step in (_run_as_code, _base64_parts, _hex_parts, _octal, _character_codes, _combined, _percent):
         yield from step(plain)
+
+
+_RUNS = re.compile(r"(?:\b(?:iex|invoke-expression|eval|exec|execute|system)|\.\s*run)\s*\(?\s*$", re.IGNORECASE)
+
+
+def _run_as_code(text: str) -> Iterator[Layer]:
+    """A string that is run: a text of its own, with quotes of its own."""
+    for quotes in ("'", '"'):
+        for literal in literals(text, quotes):
+            if len(literal.says) >= 8 and _RUNS.search(text[max(literal.start - 40, 0) : literal.start]):
+                yield Layer("a string that is run as code", literal.says)
 
 
 _BASE64 = re.compile(
@@ -140,6 +134,56 @@ def _hex_parts(text: str) -> Iterator[Layer]:
         yield from _from_bytes("hex", bytes.fromhex("".join(re.findall(r"x([0-9a-fA-F]{2})", match[0]))), False)
 
 
+def _octal(text: str) -> Iterator[Layer]:
+    for match in re.finditer(r"(?:\\[0-3]?[0-7]{2}){6,}", text):
+        raw = bytes(int(code, 8) & 255 for code in re.findall(r"\\([0-7]{2,3})", match[0]))
+        yield from _from_bytes("octal", raw, False)
+    for match in re.finditer(r"(?:\\u00[0-9a-fA-F]{2}){4,}", text):
+        raw = bytes(int(code, 16) for code in re.findall(r"\\u00([0-9a-fA-F]{2})", match[0]))
+        yield from _from_bytes("unicode escapes", raw, False)
+
+
+_KEY = re.compile(r"(?:-bxor|\^|\bxor\b)\s*\(?\s*(0x[0-9a-f]{1,2}|\d{1,3}|\$?[a-z_]\w{0,20})", re.IGNORECASE)
+_NUMBERS = re.compile(r"(?:(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s*,\s*){5,}(?:0x[0-9a-fA-F]{1,2}|\d{1,3})")
+
+
+def _combined(text: str) -> Iterator[Layer]:
+    """Bytes combined with a constant (XOR) that stands in the text itself."""
+    keys = dict.fromkeys(key for match in _KEY.finditer(text) if (key := _constant(match[1], text)))
+    if not keys:
+        return
+    for raw in _byte_strings(text):
+        for key in list(keys)[:4]:
+            found = _text_of(bytes(byte ^ key for byte in raw))
+            if found is not None:
+                yield Layer(f"XOR with {key}", found[1])
+
+
+def _constant(written: str, text: str) -> int:
+    """A key from 1 to 255: the number itself, or what a variable is set to; 0 when it is neither."""
+    if not re.fullmatch(r"0x[0-9a-fA-F]+|\d+", written):
+        given = re.search(rf"(?<!\w){re.escape(written)}\s*=\s*(0x[0-9a-fA-F]{{1,2}}|\d{{1,3}})(?!\w)", text)
+        if given is None:
+            return 0
+        written = given[1]
+    number = int(written, 16 if written.lower().startswith("0x") else 10)
+    return number if number < 256 else 0
+
+
+def _byte_strings(text: str) -> Iterator[bytes]:
+    for match in _NUMBERS.finditer(text):
+        numbers = [int(item, 16 if "x" in item.lower() else 10) for item in re.findall(r"0x[0-9a-fA-F]+|\d+", match[0])]
+        if all(number < 256 for number in numbers):
+            yield bytes(numbers)
+    for match in _BASE64.finditer(text):
+        try:
+            yield base64.b64decode(match[0], validate=True)
+        except (binascii.Error, ValueError):
+            continue
+    for match in re.finditer(r"(?<![0-9a-zA-Z])(?:[0-9a-fA-F]{2}){6,}(?![0-9a-zA-Z])", text):
+        yield bytes.fromhex(match[0])
+
+
 def _from_bytes(name: str, raw: bytes, may_be_hash: bool) -> Iterator[Layer]:
     found = _text_of(raw)
     if found is not None and not (may_be_hash and len(set(found[1])) > 0.8 * len(found[1])):
@@ -169,122 +213,8 @@ def _character_codes(text: str) -> Iterator[Layer]:
 
 
 def _percent(text: str) -> Iterator[Layer]:
-    if len(re.findall(r"%[0-9a-fA-F]{2}", text)) >= 4:
+    few = 1 if re.search(r"unescape|decodeURI", text, re.IGNORECASE) else 4
+    if len(re.findall(r"%[0-9a-fA-F]{2}", text)) >= few:
         said = unquote(text, errors="replace")
         if _reads(said):
             yield Layer("percent encoding", said)
-
-
-def _without_obfuscation(text: str) -> tuple[str, list[str]]:
-    """The text with tricks of quoting and joining undone, and their names."""
-    names: list[str] = []
-    for name, undo in _TRICKS:
-        plain = undo(text)
-        if plain != text and len(plain) <= MAX_TEXT:
-            names.append(name)
-            text = plain
-    return text, names
-
-
-def _carets(text: str) -> str:
-    return re.sub(r"\^(?=[^^])", "", text) if len(re.findall(r"\w\^", text)) >= 3 else text
-
-
-def _backticks(text: str) -> str:
-    return re.sub(r"`(?=[A-Za-z\-])", "", text) if len(re.findall(r"\w`[A-Za-z]|`[A-Za-z]\w", text)) >= 2 else text
-
-
-def _quotes(text: str) -> str:
-    """`w"h"oami` and `who""ami`."""
-    return re.sub(r"(?<=\w)(?:\"\"|''|\"(\w{1,3})\"|'(\w{1,3})')(?=\w)", lambda m: m[1] or m[2] or "", text)
-
-
-def _joined(text: str) -> str:
-    """`'Down'+'load'` becomes `'Download'`."""
-    for _ in range(200):
-        plain = re.sub(r"(['\"])([^'\"\n]*)\1\s*\+\s*(['\"])([^'\"\n]*)\3", lambda m: f"{m[1]}{m[2]}{m[4]}{m[1]}", text)
-        if plain == text:
-            return text
-        text = plain
-    return text
-
-
-def _formatted(text: str) -> str:
-    """`"{1}{0}" -f 'b','a'` becomes `'ab'`."""
-
-    def fill(match: re.Match[str]) -> str:
-        parts = [
-            part[0] or part[1] for part in re.findall(r"'([^']*)'|\"([^\"]*)\"", match["bracketed"] or match["parts"])
-        ]
-        try:
-            said = re.sub(r"\{(\d+)\}", lambda slot: parts[int(slot[1])], match["format"])
-        except IndexError:
-            return match[0]
-        return f"'{said}'"
-
-    values = r"(?:'[^']*'|\"[^\"]*\")(?:\s*,\s*(?:'[^']*'|\"[^\"]*\"))*"
-    return re.sub(
-        rf"[\"'](?P<format>(?:[^\"'{{}}]*\{{\d+\}})+[^\"'{{}}]*)[\"']\s*-f\s*(?:\((?P<bracketed>{values})\)|(?P<parts>{values}))",
-        fill,
-        text,
-        flags=re.IGNORECASE,
-    )
-
-
-def _substrings(text: str) -> str:
-    """`%COMSPEC:~-7,3%` is cut out of a default value; `%COMSPEC%` alone says enough as it is."""
-
-    def cut(match: re.Match[str]) -> str:
-        value = _ENVIRONMENT.get(match[1].lower())
-        if value is None:
-            return match[0]
-        start = int(match[2])
-        start = max(0, len(value) + start) if start < 0 else start
-        if match[3] is None:
-            return value[start:]
-        length = int(match[3])
-        return value[start : start + length] if length >= 0 else value[start:length]
-
-    return re.sub(r"%(\w{1,40}):~(-?\d{1,4})(?:,(-?\d{1,4}))?%", cut, text)
-
-
-def _indexed(text: str) -> str:
-    """`$PSHome[4]+$PSHome[30]+'x'` spells `iex`."""
-
-    def letter(match: re.Match[str]) -> str:
-        value, at = _SHELL_TEXTS[match[1].lower()], int(match[2])
-        return f"'{value[at]}'" if at < len(value) else match[0]
-
-    def picked(match: re.Match[str]) -> str:
-        value = _SHELL_TEXTS[match[1].lower()]
-        places = [int(place) for place in match[2].split(",")]
-        return f"'{''.join(value[place] for place in places)}'" if max(places) < len(value) else match[0]
-
-    name = r"\$\{?(pshome|shellid|env:comspec)\}?"
-    text = re.sub(
-        rf"\(?{name}\[\s*(\d{{1,2}}(?:\s*,\s*\d{{1,2}})+)\s*\]\)?\s*-join\s*''", picked, text, flags=re.IGNORECASE
-    )
-    return re.sub(rf"{name}\[(\d{{1,2}})\]", letter, text, flags=re.IGNORECASE)
-
-
-def _reversed(text: str) -> str:
-    """`'...'[-1..-n]`, `StrReverse("...")`."""
-    text = re.sub(r"StrReverse\(\s*\"([^\"]*)\"\s*\)", lambda m: f'"{m[1][::-1]}"', text, flags=re.IGNORECASE)
-    return re.sub(
-        r"\(?(['\"])([^'\"]{3,})\1\)?\s*\[\s*-1\s*\.\.\s*-[^\]]{1,40}\](?:\s*-join\s*'')?",
-        lambda m: f"'{m[2][::-1]}'",
-        text,
-    )
-
-
-_TRICKS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("carets removed", _carets),
-    ("variable substrings resolved", _substrings),
-    ("letters of shell variables resolved", _indexed),
-    ("backticks removed", _backticks),
-    ("quotes inside words removed", _quotes),
-    ("strings joined", _joined),
-    ("format strings filled", _formatted),
-    ("reversed text turned", _reversed),
-    ("strings joined again", _joined),
-)

@@ -105,12 +105,13 @@ def test_what_it_does_is_named(text: str, technique: str, suspicious: bool) -> N
     assert any(technique in sentence for sentence in found.sentences)
 
 
-def test_an_encoded_but_harmless_command_is_not_called_more_than_encoded() -> None:
+def test_an_encoded_but_harmless_command_is_called_no_more_than_encoded() -> None:
     found = explain(
         "what does this do: powershell.exe -NoProfile -enc " + wide("Get-ChildItem C:\\Logs | Measure-Object")
     )
     assert [layer.text for layer in found.layers] == ["Get-ChildItem C:\\Logs | Measure-Object"]
-    assert [item.means for item in found.behaviours if item.suspicious] == ["passes its script as base64"]
+    assert [item.means for item in found.behaviours if item.suspicious] == []
+    assert any(item.hides for item in found.behaviours)
     assert found.kind == "powershell"
 
 
