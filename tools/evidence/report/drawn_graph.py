@@ -1,13 +1,14 @@
 """The movement between places as a drawing: columns by how many moves a place is away from where it began."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..movement import Move, Movement, Place
 from ..told import Verdict
 
-BOX, ROW, COLUMN = (126, 40), 84, 214
+BOX, ROW, COLUMN = (126, 40), 84, 290
+LINE, WORDS_WIDE = 13, 120
 MOST_PLACES = 28
 MOST_WORDS = 3
 """Lines at an arrow; what more there is stands in the table."""
@@ -71,6 +72,7 @@ def draw_movement(movement: Movement) -> Graph | None:
     ]
     # What matters is drawn last, on top of the rest.
     arrows.sort(key=lambda arrow: -_WEIGHT[arrow.verdict])
+    arrows = list(_apart(arrows))
     return Graph(
         width=(len(columns) - 1) * COLUMN + BOX[0] + 24,
         height=height,
@@ -147,6 +149,20 @@ def _arrow(source: Box, target: Box, moves: Sequence[Move], both_ways: bool) -> 
         verdict=weightiest,
         failed=all(move.failed for move in moves),
     )
+
+
+def _apart(arrows: Sequence[Arrow]) -> Iterator[Arrow]:
+    """The same arrows, their words lifted until they stand clear of each other."""
+    taken: list[tuple[float, float, float]] = []
+    for arrow in arrows:
+        if arrow.verdict == "benign":
+            yield arrow
+            continue
+        y, height = arrow.y, LINE * len(arrow.words)
+        while any(abs(arrow.x - x) < WORDS_WIDE and y - height < bottom and y > top for x, top, bottom in taken):
+            y -= LINE
+        taken.append((arrow.x, y - height, y))
+        yield replace(arrow, y=y)
 
 
 def _words(move: Move) -> str:
