@@ -771,12 +771,17 @@ def case_export(
     """Write a case's last answer, with its notes, in a format; or all of its evidence."""
     from tracehound.tools.evidence.exports import document
     from tracehound.tools.evidence.exports.bulk import BULK
+    from tracehound.tools.evidence.exports.checking import sealed_json
     from tracehound.tools.evidence.exports.writing import write_whole
 
     if format_name in BULK:
         _export_rows(case_id, format_name, out)
         return
-    content = document(_last_answer(case_id), format_name)
+    answer = _last_answer(case_id)
+    if format_name == "json":
+        content = sealed_json(answer, _settings().home).encode() + b"\n"
+    else:
+        content = document(answer, format_name)
     if out is not None:
         write_whole(out, content)
         typer.echo(f"written to {out}", err=True)
@@ -806,17 +811,22 @@ def _export_rows(case_id: str, format_name: str, out: Path | None) -> None:
 
 
 @case_app.command("verify")
-def case_verify(target: Annotated[str, typer.Argument(metavar="ID|FILE.json")]) -> None:
-    """Recompute a case; exit 5 when anything that a view rests on was changed."""
-    _verdict(_case_problems(target), f"{target} is intact", 5)
+def case_verify(
+    target: Annotated[str, typer.Argument(metavar="ID|FILE.json")],
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="HEX", help="Public key of the installation that signed the file.")
+    ] = None,
+) -> None:
+    """Recompute a case or an exported answer; exit 5 when anything that a view rests on was changed."""
+    _verdict(_case_problems(target, key), f"{target} is intact", 5)
 
 
-def _case_problems(target: str) -> Iterator[str]:
+def _case_problems(target: str, key: str | None) -> Iterator[str]:
     from tracehound.tools.evidence.case import Case
     from tracehound.tools.evidence.exports.checking import verify_file
 
     if target.endswith(".json"):
-        yield from verify_file(Path(target))
+        yield from verify_file(Path(target), _settings().home, key)
         return
     with Case.open(_settings().home, target, write=False) as case:
         yield from case.verify()

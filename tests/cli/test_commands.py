@@ -42,7 +42,7 @@ MANUAL = {
     "case list": "",
     "case show": "",
     "case export": "format out",
-    "case verify": "",
+    "case verify": "key",
     "case replay": "model live",
     "case handoff": "",
     "case delete": "",

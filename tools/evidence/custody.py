@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .canonical import canonical, digest
-from .store import GENESIS, ROW, TRIGGERS, Head, Store, chained, read_manifest, storage_errors
+from .seal import Head, read_seal
+from .store import FILES, GENESIS, ROW, Store, chained, schema, storage_errors
 
 
 def row_mark(row: tuple[Any, ...]) -> str:
@@ -25,44 +26,81 @@ def note_digest(body: Mapping[str, Any]) -> str:
     return digest(canonical(said | {"evidence": list(body.get("evidence", ()))}))
 
 
-def problems(store: Store) -> list[str]:
-    """What is wrong, in sentences; empty when nothing is."""
+def problems(store: Store, *, sealed: bool = True) -> list[str]:
+    """What is wrong, in sentences; empty when nothing is.
+
+    Args:
+        store: The case.
+        sealed: Whether the signed seal outside the case is asked too; without it, a case that was hashed anew as a
+            whole looks whole.
+    """
     with storage_errors(store.folder):
         try:
-            damage = [text for (text,) in store.db.execute("PRAGMA quick_check(5)") if text != "ok"]
+            damage = [text for (text,) in store.db.execute("PRAGMA integrity_check(5)") if text != "ok"]
             if damage:
                 return [f"the case file is damaged: {damage[0]}"]
-            return [*_triggers(store), *_chain(store), *_rows(store), *_runs(store), *_answers(store)]
-        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as exc:
+            return [
+                *_files(store),
+                *_schema(store),
+                *_chain(store, sealed),
+                *_rows(store),
+                *_runs(store),
+                *_answers(store),
+                *_notes(store),
+            ]
+        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError, AttributeError) as exc:
             return [f"the case file cannot be read whole: {exc}"]
 
 
-def _triggers(store: Store) -> Iterator[str]:
-    present = {name for (name,) in store.db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    for name in TRIGGERS:
-        if name not in present:
-            yield f"the guard {name} was removed, so the case is no longer append-only"
+def _files(store: Store) -> Iterator[str]:
+    for path in sorted(store.folder.iterdir()):
+        if path.name not in FILES or not path.is_file():
+            yield f"{path.name} is no part of the case and lies in its folder"
 
 
-def _chain(store: Store) -> Iterator[str]:
+def _schema(store: Store) -> Iterator[str]:
+    expected, present = schema(), dict(_master(store.db))
+    for name in sorted(expected.keys() - present.keys()):
+        yield f"the guard {name} was removed, so the case is no longer append-only"
+    for name in sorted(present.keys() - expected.keys()):
+        yield f"the case file holds {name}, which is no part of it"
+    for name in sorted(expected.keys() & present.keys()):
+        if expected[name] != present[name]:
+            yield f"{name} of the case file was changed"
+
+
+def _master(db: sqlite3.Connection) -> Iterator[tuple[str, str | None]]:
+    yield from db.execute("SELECT name, sql FROM sqlite_master")
+
+
+def _chain(store: Store, sealed: bool) -> Iterator[str]:
     head = Head(0, GENESIS)
-    heads = {head}
+    begun = ""
     for seq, at, kind, ref, body, stored in store.db.execute("SELECT * FROM journal ORDER BY seq"):
         if seq != head.entries + 1:
             yield f"journal entry {head.entries + 1} is missing"
+        if "\n" in kind or "\n" in ref or "\n" in at:
+            yield f"journal entry {seq} was changed: a field of it has more than one line"
+        if seq == 1:
+            begun = ref
         head = Head(seq, chained(head.digest, seq, at, kind, ref, body))
         if head.digest != stored:
             yield f"journal entry {seq} ({kind} {ref}) was changed"
             head = Head(seq, stored)
-        heads.add(head)
-    sealed = read_manifest(store.manifest)
-    if not sealed:
-        yield f"the seal {store.manifest} is missing or unreadable, so it cannot be shown that the case is whole"
-    elif head not in sealed:
-        more = (
-            "more" if head.entries > sealed[-1].entries else "other" if head.entries == sealed[-1].entries else "fewer"
-        )
-        yield f"the case holds {more} entries than were sealed ({head.entries} and {sealed[-1].entries})"
+    if begun != store.folder.name:
+        yield f"the case was begun as {begun or 'nothing'} and lies in the folder of {store.folder.name}"
+    if sealed:
+        yield from _seal(store, head)
+
+
+def _seal(store: Store, head: Head) -> Iterator[str]:
+    heads = read_seal(store.manifest)
+    if not heads:
+        yield f"the seal {store.manifest} is missing or was changed, so it cannot be shown that the case is whole"
+    elif head not in heads:
+        known = heads[-1].entries
+        more = "more" if head.entries > known else "other" if head.entries == known else "fewer"
+        yield f"the case holds {more} entries than were sealed ({head.entries} and {known})"
 
 
 def _rows(store: Store) -> Iterator[str]:
@@ -86,6 +124,11 @@ def _runs(store: Store) -> Iterator[str]:
         )
         if digest("\n".join(map(row_mark, found)).encode()) != json.loads(body)["rows"]:
             yield f"the rows of {ref} are not those it returned"
+    gaps = store.db.execute(
+        "SELECT query FROM sightings GROUP BY query HAVING min(position) <> 0 OR max(position) <> count(*) - 1"
+    )
+    for (query,) in gaps:
+        yield f"the rows of {query} are not numbered as they came"
     for (query,) in store.db.execute("SELECT DISTINCT query FROM sightings"):
         if query not in known:
             yield f"rows belong to {query}, which is not in the case"
@@ -106,3 +149,13 @@ def _answers(store: Store) -> Iterator[str]:
             yield f"answer {seq} cites {name}, which is not in the case"
         for name in sorted(set(asked) - queries):
             yield f"answer {seq} names {name}, which is not in the case"
+
+
+def _notes(store: Store) -> Iterator[str]:
+    rows = {row_id for (row_id,) in store.db.execute("SELECT id FROM rows")}
+    for seq, at, text in store.db.execute("SELECT seq, at, body FROM journal WHERE kind = 'note' ORDER BY seq"):
+        body = json.loads(text)
+        if "sha256" in body and (note_digest(body) != body["sha256"] or body["written"] != at):
+            yield f"the note of entry {seq} was changed"
+        for name in sorted(set(body.get("evidence", ())) - rows):
+            yield f"the note of entry {seq} is about {name}, which is not in the case"

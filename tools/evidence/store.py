@@ -2,7 +2,7 @@
 
 `journal` holds everything but rows, each entry chained to the one before by SHA-256; `rows` holds evidence, `sightings`
 which query returned which row. Triggers refuse to change or remove anything. After each step the head of the chain is
-sealed in `manifests/` beside the cases, so that a case whose last entries were cut off is noticed.
+signed and kept in `manifests/` beside the cases, so that a case that was cut off or hashed anew is noticed.
 
 One process at a time writes. It holds an open SQLite transaction on `lock.sqlite` as long as the case is open: the
 operating system frees it when the process dies, on every platform, so no lease outlives its holder.
@@ -14,14 +14,16 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...knowledge.errors import CaseBusyError, CaseError, StorageError, TracehoundError
+from ...knowledge.errors import CaseBusyError, CaseError, StorageError, TamperError, TracehoundError
 from .records import iso_z
+from .seal import Head, read_seal, write_seal
 
 SCHEMA = """
 CREATE TABLE journal (
@@ -43,7 +45,8 @@ ROW = "alias, id, sha256, canonical, query, platform, collection, event_class, t
 """Columns of `rows`, in order."""
 
 _TABLES = ("journal", "rows", "sightings")
-TRIGGERS = tuple(f"{table}_no_{verb}" for table in _TABLES for verb in ("update", "delete"))
+FILES = frozenset(f"{name}.sqlite{end}" for name in ("case", "lock") for end in ("", "-wal", "-shm", "-journal"))
+"""What may lie in a case's folder."""
 GENESIS = "0" * 64
 """What the first journal entry is chained to."""
 
@@ -57,14 +60,6 @@ class Entry:
     kind: str
     ref: str
     body: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """State of the chain: number of entries and the digest of the last."""
-
-    entries: int
-    digest: str
 
 
 @contextmanager
@@ -110,7 +105,7 @@ class Store:
                 if fresh:
                     self.db.executescript(SCHEMA + _triggers())
                 head = self.head()
-                sealed = read_manifest(manifest) if writable else []
+                sealed = read_seal(manifest) if writable else []
                 if len(sealed) > 1 and head in sealed:
                     self._seal(head)
         except BaseException:
@@ -133,11 +128,12 @@ class Store:
             self.db.execute("BEGIN IMMEDIATE")
             before = self.head()
             try:
+                self._require_seal(before)
                 yield
                 after = self.head()
                 if after != before:
                     # Until the commit is known to have happened, both heads are right.
-                    _write_manifest(self.manifest, self.folder.name, before, after)
+                    write_seal(self.manifest, before, after)
                 self.db.execute("COMMIT")
             except BaseException:
                 # A full disk may have ended the transaction already.
@@ -146,10 +142,17 @@ class Store:
                 raise
             self._seal(after)
 
+    def _require_seal(self, head: Head) -> None:
+        # Going on would put a true seal on what somebody else has written.
+        if head.entries and head not in read_seal(self.manifest):
+            raise TamperError(
+                f"case {self.folder.name} is not as it was sealed, so nothing is added to it; run `tracehound case verify`"
+            )
+
     def _seal(self, head: Head) -> None:
         # The step is kept already; a seal that still names the head before it is true as well.
-        with suppress(OSError):
-            _write_manifest(self.manifest, self.folder.name, head)
+        with suppress(OSError, StorageError):
+            write_seal(self.manifest, head)
 
     def append(self, kind: str, ref: str, body: Any, at: datetime | None = None) -> int:
         """Add a journal entry inside a transaction; gives its number."""
@@ -157,7 +160,8 @@ class Store:
         moment = iso_z(at or datetime.now(UTC))
         # ASCII escapes carry every text, lone surrogates included, through SQLite and back.
         text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
-        ref = ref.encode("utf-8", "backslashreplace").decode()
+        # One line, so that no part of an entry can pass for another in what the digest covers.
+        ref = ref.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
         seq = head.entries + 1
         entry = (seq, moment, kind, ref, text, chained(head.digest, seq, str(moment), kind, ref, text))
         self.db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", entry)
@@ -188,20 +192,12 @@ def chained(previous: str, seq: int, at: str, kind: str, ref: str, body: str) ->
     return hashlib.sha256("\n".join((previous, str(seq), at, kind, ref, body)).encode()).hexdigest()
 
 
-def read_manifest(path: Path) -> list[Head]:
-    """The sealed head, or the two between which a step was cut off; empty when there is no readable seal."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return [Head(int(item["entries"]), str(item["digest"])) for item in content["heads"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _write_manifest(path: Path, case: str, *heads: Head) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps({"case": case, "heads": [asdict(head) for head in heads]}), encoding="utf-8")
-    os.replace(draft, path)
+@cache
+def schema() -> dict[str, str | None]:
+    """Names and definitions of everything that a case's file is made of."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA + _triggers())
+        return dict(db.execute("SELECT name, sql FROM sqlite_master"))
 
 
 def _triggers() -> str:
