@@ -821,15 +821,12 @@ def case_verify(
     _verdict(_case_problems(target, key), f"{target} is intact", 5)
 
 
-def _case_problems(target: str, key: str | None) -> Iterator[str]:
-    from tracehound.tools.evidence.case import Case
+def _case_problems(target: str, key: str | None) -> list[str]:
+    from tracehound.tools.evidence.case import verify_case
     from tracehound.tools.evidence.exports.checking import verify_file
 
-    if target.endswith(".json"):
-        yield from verify_file(Path(target), _settings().home, key)
-        return
-    with Case.open(_settings().home, target, write=False) as case:
-        yield from case.verify()
+    home = _settings().home
+    return verify_file(Path(target), home, key) if target.endswith(".json") else verify_case(home, target)
 
 
 @case_app.command("replay")

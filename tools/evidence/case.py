@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from ...knowledge.errors import CaseError, StorageError, UsageError
+from ...knowledge.errors import CaseBusyError, CaseError, StorageError, UsageError
 from ..languages.query import Platform
 from ..languages.search import Search, Window
 from ..languages.vocabulary import EventClass
@@ -525,6 +525,24 @@ def _record(query_id: str, run: QueryRun, refused: Sequence[str]) -> QueryRecord
         pages=coverage.pages,
         retries=coverage.retries,
     )
+
+
+def verify_case(home: Path, case_id: str) -> list[str]:
+    """What is wrong with a case, as `Case.verify`; a file that cannot even be opened is such a thing.
+
+    Raises:
+        CaseError: there is no such case.
+        CaseBusyError: it cannot be read now.
+        StorageError: the folder cannot be read.
+    """
+    _folder(home, case_id)
+    try:
+        with Case.open(home, case_id, write=False) as case:
+            return case.verify()
+    except CaseBusyError:
+        raise
+    except CaseError as exc:
+        return [str(exc)]
 
 
 def case_ids(home: Path) -> list[str]:

@@ -47,10 +47,11 @@ def is_signed(content: Mapping[str, Any], public: bytes) -> bool:
     """Whether an object bears this key's signature over all the rest of it."""
     body = {name: value for name, value in content.items() if name != "signature"}
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(content["signature"]), _bytes(body))
+        signature = bytes.fromhex(content["signature"])
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, _bytes(body))
     except (InvalidSignature, KeyError, ValueError, TypeError):
         return False
-    return body.get("key") == public.hex()
+    return bool(body.get("key") == public.hex() and content["signature"] == signature.hex())
 
 
 def public_key(home: Path) -> bytes | None:

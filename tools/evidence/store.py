@@ -97,6 +97,8 @@ class Store:
         self.folder, self.manifest, self.writable = folder, manifest, writable
         self._lock: sqlite3.Connection | None = None
         place = folder / "case.sqlite"
+        if not fresh and not place.exists():
+            raise TamperError(f"case.sqlite is missing in {folder}; restore it from a copy")
         try:
             with storage_errors(folder):
                 if writable:

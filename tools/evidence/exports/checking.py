@@ -110,7 +110,11 @@ def _hash(raw: dict[str, Any]) -> str:
 
 
 def _failed_claims(answer: Answer) -> Iterable[str]:
-    checked = verify_answer(answer)
+    try:
+        checked = verify_answer(answer)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        yield f"its rows cannot be read as events: {exc}"
+        return
     for before, after in zip(answer.claims, checked.claims, strict=True):
         if before.verified and not after.verified:
             yield f"claim {after.id} does not hold: {after.why_not}"
