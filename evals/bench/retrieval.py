@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
-from ...knowledge.retrieval import By, Document, Kind, Retrieval
+from ...knowledge.documents import Document, Kind
+from ...knowledge.retrieval import By, Retrieval
 from ...tools.library import HuntLibrary
 from ...tools.runbooks import RunbookShelf
 from .measuring import machine, spread
@@ -99,7 +100,7 @@ def measure(many: int = PASSAGES) -> dict[str, Any]:
                 ]
         if many:
             large = Retrieval.open(Path(folder) / "large", passages=multiplied(documents, many))
-            report["milliseconds"] = vars(spread([_milliseconds(large, query) for query in (asked[0], *asked)][1:]))
+            report["milliseconds"] = spread([_milliseconds(large, query) for query in (asked[0], *asked)][1:])
             report["many"] = len(large.documents)
     return report
 
