@@ -397,6 +397,16 @@ HARMLESS = (
     "cmd.exe /c title CHG-4471 && C:\\Patches\\CHG-4471\\install.cmd",
     "cscript //nologo C:\\Windows\\System32\\slmgr.vbs /dli",
     "bitsadmin /list",
+    'schtasks /create /tn "Vendor Update" /sc daily /st 10:15 /tr "C:\\Program Files\\Vendor\\Update.exe /ua"',
+    'sc create VendorAgent binPath= "C:\\Program Files\\Vendor\\agent.exe" start= auto',
+    "reg add HKLM\\Software\\Vendor /v Channel /d stable /f",
+    "icacls D:\\Shares\\Team /grant Team:M",
+    "systemctl restart nginx",
+    "tar xzf release.tar.gz -C /opt/app",
+    "curl -s http://10.20.3.11/health",
+    "powershell -Command Restart-Service Spooler",
+    "python3 manage.py migrate --noinput",
+    "rsync -a /srv/www/ backup@10.0.0.5:/backups/www/",
     "Get-ADUser -Filter * -Properties LastLogonDate | Export-Csv C:\\Reports\\users.csv",
 )
 """Command lines of daily work, none of which is to be called seldom right."""

@@ -200,7 +200,7 @@ def _own_strength(alert: Event, labels: Sequence[tuple[str, int]]) -> float:
     """How clearly the alert's own process is wrong: what hunts recognise in it, and what its command line does."""
     labelled = max((signal for technique, signal in labels if not _administrators_do(technique)), default=0)
     grave = gravity(alert.text("process.cmd_line"))
-    if grave >= GRAVE or (grave and labelled >= MEDIUM):
+    if grave >= GRAVE or (grave and labelled >= STRONG):
         return 1.0
     return 0.7 if labelled >= STRONG else 0.5 if labelled >= MEDIUM or grave else 0.0
 
@@ -257,9 +257,10 @@ def _verdict(around: Around, own: float, harm: Sequence[Happening]) -> Verdict:
 
 def _is_dismissed(around: Around) -> bool:
     """Whether the last word of a person on the very same alert was that it is harmless."""
-    if not around.closings:
+    said = [around.alert] if weighing.is_closed(around.alert) else list(around.closings)
+    if not said:
         return False
-    return around.closings[-1].text("finding.verdict").casefold() in weighing.DISMISSALS
+    return said[-1].text("finding.verdict").casefold() in weighing.DISMISSALS
 
 
 def _comes_from_its_own_places(around: Around) -> bool:
@@ -309,8 +310,10 @@ def _grounds(around: Around, own: float, harm: Sequence[Happening]) -> Iterable[
         yield Ground("prevalence", weighing.SPREAD, around.alike[:MOST_CITED])
     if _is_routine_run(around):
         yield Ground("prevalence", weighing.ROUTINE, (alert, *around.runs), "against")
+    side: Side = "against" if _is_dismissed(around) else "for"
+    if weighing.is_closed(alert):
+        yield Ground("history", weighing.CLOSED, (alert,), side)
     if around.closings:
-        side: Side = "against" if _is_dismissed(around) else "for"
         yield Ground("history", weighing.CLOSED_BEFORE, (alert, *around.closings), side)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from ..knowledge import attack
+from .codes import Code, codes_in
 from .decode import MAX_TEXT, Layer, layers
 from .languages.entities import find_entities
 
@@ -38,10 +39,12 @@ class Explanation:
     layers: tuple[Layer, ...]
     behaviours: tuple[Behaviour, ...]
     indicators: Mapping[str, tuple[str, ...]]
-    """Addresses, names, files and the like, by kind, from all layers."""
+    """Addresses, names, files and the like, by kind, from all layers; as they are written, for machines."""
     techniques: tuple[str, ...]
     sentences: tuple[str, ...]
-    """Plain sentences in reading order; the last says that nothing was run."""
+    """Plain sentences in reading order; addresses in them are defanged, and the last says that nothing was run."""
+    codes: tuple[Code, ...] = ()
+    """Event ids and status codes that the text names, when it is no command."""
 
 
 def explain(text: str, *, asked: bool = True) -> Explanation:
@@ -51,7 +54,8 @@ def explain(text: str, *, asked: bool = True) -> Explanation:
         text: A command line, script or blob.
         asked: The text may be a question that holds the artefact (`what does this do: ...`).
     """
-    text = _artefact(text[:MAX_TEXT]) if asked else text[:MAX_TEXT]
+    whole = text[:MAX_TEXT]
+    text = _artefact(whole) if asked else whole
     inside = layers(text)
     texts = [text, *(layer.text for layer in inside)]
     behaviours = _weighed(_behaviours(texts), bool(inside))
@@ -60,13 +64,15 @@ def explain(text: str, *, asked: bool = True) -> Explanation:
     kind = _kind(text, inside)
     if kind == "text" and inside:
         kind = _kind(inside[0].text, inside)
+    codes = tuple(codes_in(whole)) if kind in ("text", "command line") and not inside and len(behaviours) < 2 else ()
     return Explanation(
         kind=kind,
         layers=tuple(inside),
         behaviours=tuple(behaviours),
         indicators=indicators,
         techniques=techniques,
-        sentences=tuple(_sentences(kind, inside, behaviours, indicators, techniques)),
+        sentences=tuple(_sentences(kind, inside, behaviours, indicators, codes)),
+        codes=codes,
     )
 
 
@@ -115,7 +121,7 @@ def _kind(text: str, inside: Sequence[Layer]) -> Kind:
 def _behaviours(texts: Iterable[str]) -> list[Behaviour]:
     found: dict[str, Behaviour] = {}
     for text in texts:
-        for item in (*_programs(text), *_phrases(text)):
+        for _, item in sorted((*_programs(text), *_phrases(text)), key=lambda told: told[0]):
             found.setdefault(item.means, item)
     return list(found.values())
 
@@ -127,18 +133,19 @@ def _weighed(found: list[Behaviour], decoded: bool) -> list[Behaviour]:
     return [replace(item, suspicious=False) if item.hides else item for item in found]
 
 
-def _programs(text: str) -> Iterable[Behaviour]:
+def _programs(text: str) -> Iterable[tuple[int, Behaviour]]:
+    """Where each program stands, and what it and its options do."""
     table = _table()["programs"]
     for match in re.finditer(r"(?<![\w.-])([a-z0-9][\w-]{1,30}?)(?:\.exe)?(?=[\s\"';|&),]|$)", text, re.IGNORECASE):
         entry = table.get(match[1].lower())
         if entry is None or not _in_command_position(text, match):
             continue
         rest = re.split(r"[|&;\n]", text[match.end() :], maxsplit=1)[0]
-        yield _behaviour(entry, match[0])
+        yield match.start(), _behaviour(entry, match[0])
         for option in entry.get("options", ()):
             hit = re.search(option["has"], f" {rest}", re.IGNORECASE)
             if hit:
-                yield _behaviour(option, hit[0].strip())
+                yield match.end() + max(hit.start() - 1, 0), _behaviour(option, hit[0].strip())
 
 
 def _in_command_position(text: str, match: re.Match[str]) -> bool:
@@ -149,11 +156,11 @@ def _in_command_position(text: str, match: re.Match[str]) -> bool:
     return re.search(r"(?:^|[|&;(\n{]|/[cCkK]|[\\/]|-Command|-c|\bsudo)\s*[\"']?$", before) is not None
 
 
-def _phrases(text: str) -> Iterable[Behaviour]:
+def _phrases(text: str) -> Iterable[tuple[int, Behaviour]]:
     for entry in _table()["phrases"]:
         hit = re.search(entry["has"], text, re.IGNORECASE)
         if hit:
-            yield _behaviour(entry, hit[0])
+            yield hit.start(), _behaviour(entry, hit[0])
 
 
 def _behaviour(entry: Mapping[str, Any], found: str) -> Behaviour:
@@ -181,25 +188,34 @@ def _sentences(
     inside: Sequence[Layer],
     behaviours: Sequence[Behaviour],
     indicators: Mapping[str, Sequence[str]],
-    techniques: Sequence[str],
+    codes: Sequence[Code],
 ) -> Iterable[str]:
     name = {"powershell": "PowerShell", "encoded text": "encoded text", "text": "text"}.get(kind, f"a {kind}")
     yield f"This is {name}."
+    for code in codes:
+        yield f"The {code.kind} {code.number} says: {code.means}."
     for layer in inside:
         yield f"Inside ({layer.encoding}) it says: {_shown(layer.text)}"
     for item in behaviours:
         yield f"It {item.means}{_cited(item.techniques)}."
     if indicators:
-        listed = "; ".join(f"{kind} {', '.join(values[:8])}" for kind, values in indicators.items())
+        listed = "; ".join(f"{kind} {', '.join(map(defanged, values[:8]))}" for kind, values in indicators.items())
         yield f"It names: {listed}."
     suspicious = [item.means for item in behaviours if item.suspicious]
     if suspicious:
         yield f"Seldom right in daily work: {'; '.join(suspicious)}."
-    elif behaviours:
+    elif behaviours and not codes:
         yield "None of this is unusual by itself; who ran it, from which parent and where decide."
-    else:
+    elif not codes:
         yield "No known behaviour was recognised in it, which does not make it harmless."
     yield "It was read, not run."
+
+
+def defanged(value: str) -> str:
+    """An address, a name or a URL that no program makes a link of."""
+    value = re.sub(r"^h(?:tt|xx)p(s?)://", r"hxxp\1://", value, flags=re.IGNORECASE)
+    host = re.match(r"((?:hxxps?://|[^@\s\\/]+@)?)([\w.-]+\.[\w-]+)(?![\w\\])", value)
+    return value if host is None else host[1] + host[2].replace(".", "[.]") + value[host.end() :]
 
 
 def _shown(text: str) -> str:

@@ -18,6 +18,7 @@ RATED = "is rated"
 PLACED = "is placed"
 SHOWS = "shows by its command"
 SPREAD = "is spread over"
+CLOSED = "is closed"
 CLOSED_BEFORE = "was closed before"
 ROUTINE = "is routine"
 CONNECTED = "is connected with"
@@ -135,6 +136,15 @@ def closed_before(events: Sequence[Event]) -> str | None:
     return f"a person closed the same alert{where} (same account, program, parent and command) {'; '.join(told)}"
 
 
+def closed(events: Sequence[Event]) -> str | None:
+    """How a person closed this very alert."""
+    if len(events) != 1 or not is_closed(events[0]):
+        return None
+    comment = " / ".join(_listed(events[0], "finding.comment"))
+    said = f", with the comment {shown(comment, code=True)}" if comment else ""
+    return f"a person closed this alert as {shown(events[0].text('finding.verdict'), code=False)}{said}"
+
+
 def routine(events: Sequence[Event]) -> str | None:
     """That the alert's process ran the same way on earlier days; the first event is the alert or its launch."""
     about, runs = events[0], events[1:]
@@ -239,6 +249,7 @@ SENTENCES: Mapping[str, Callable[[Sequence[Event]], str | None]] = {
     PLACED: placed,
     SHOWS: shows,
     SPREAD: spread,
+    CLOSED: closed,
     CLOSED_BEFORE: closed_before,
     ROUTINE: routine,
     CONNECTED: connected,
