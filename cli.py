@@ -1,12 +1,13 @@
 """Terminal entry point. Nothing heavy is imported at module level, so that `--help` stays fast."""
 
 import errno
+import gc
 import json
 import os
 import sqlite3
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,6 +82,7 @@ LabFolder = Annotated[str | None, typer.Argument(metavar="DIR")]
 def main() -> None:
     """Run a command. What goes wrong becomes one line on standard error and an exit code."""
     _read_and_write_utf8()
+    _collect_seldom()
     try:
         app()
     except TracehoundError as exc:
@@ -92,6 +94,11 @@ def main() -> None:
             traceback.print_exc()
         where = "" if os.environ.get(DEBUG) else f"; {DEBUG}=1 shows where"
         _fail(f"this is a fault of Tracehound, please report it: {type(exc).__name__}: {exc}{where}", 1)
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector look seldom: a command makes many objects that live to its end, and few cycles."""
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _read_and_write_utf8() -> None:
@@ -962,29 +969,51 @@ def eval_list() -> None:
 
 @eval_app.command("run")
 def eval_run(
-    names: Annotated[list[str], typer.Argument(metavar="SUITE ...")],
+    names: Annotated[list[str], typer.Argument(metavar="SUITE ...", help="Suites, or paths of decks (*.jsonl).")],
     model: ModelOption = None,
-    repeat: Annotated[int, typer.Option("--repeat", min=1)] = 1,
-    baseline: Annotated[Path | None, typer.Option("--baseline")] = None,
-    record: Annotated[bool, typer.Option("--record")] = False,
-    replay: Annotated[bool, typer.Option("--replay")] = False,
-    out: Annotated[Path | None, typer.Option("-o", "--out")] = None,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, metavar="K", help="Ask each sample K times.")] = 1,
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="N", help="Worlds to ask: 0,7 or 0-5.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="ID", help="Only this case.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Fail only where this report was better.")
+    ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep what vendors and model answer, under -o.")] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Answer from what was kept under -o.")] = False,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Report and transcripts.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run suites and print a table of results."""
-    from tracehound.evals.harness import difference, run_suites, table
+    from tracehound.evals.harness import run_suites
+    from tracehound.evals.reports import difference, group_tables, regressions, summary, table
+    from tracehound.evals.suites import read_seeds
 
-    if record or replay:
-        raise NotSupportedError("recorded eval runs")
+    if record and replay:
+        raise UsageError("traffic is either recorded or replayed; leave out --record or --replay")
     before = _eval_report(baseline) if baseline else None
-    report = _run(run_suites(names, _settings(model=model), repeat=repeat, out=out))
+    report = _run(
+        run_suites(
+            names,
+            _settings(model=model),
+            repeat=repeat,
+            out=out,
+            tell=lambda line: typer.echo(line, err=True),
+            seeds=read_seeds(seeds) if seeds else None,
+            only=frozenset(only or ()),
+            traffic="record" if record else "replay" if replay else "",
+        )
+    )
     if as_json:
         _dump(report)
     else:
-        _console().print(table(report))
-    if before is not None:
-        typer.echo(difference(before, report), err=as_json)
-    raise SystemExit(0 if report["failed"] == 0 else 1)
+        console = _console()
+        for shown in (table(report), *group_tables(report), summary(report)):
+            console.print(shown)
+    if before is None:
+        raise SystemExit(0 if report["failed"] == 0 else 1)
+    typer.echo(difference(before, report), err=as_json)
+    worse = regressions(before, report)
+    if worse:
+        raise SystemExit(1)
 
 
 def _eval_report(path: Path) -> dict[str, Any]:
@@ -1000,7 +1029,7 @@ def _eval_report(path: Path) -> dict[str, Any]:
 @eval_app.command("diff")
 def eval_diff(a: Annotated[Path, typer.Argument()], b: Annotated[Path, typer.Argument()]) -> None:
     """Compare two runs."""
-    from tracehound.evals.harness import difference
+    from tracehound.evals.reports import difference
 
     typer.echo(difference(_eval_report(a), _eval_report(b)))
 

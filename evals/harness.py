@@ -1,27 +1,50 @@
-"""Running suites: every case on every world, one answer at a time, measured and written down."""
+"""Running suites: every case on every world, measured and written down.
+
+The cases of a suite follow each other, since some are measured by the clock; the questions of a deck run side by side.
+"""
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..agent import Copilot, Settings
+from ..agent import Settings
 from ..agent.settings import check_folder
-from ..knowledge.errors import ConfigurationError, TracehoundError
+from ..knowledge.errors import ConfigurationError, TracehoundError, UsageError
 from ..tools.evidence.records import Answer
-from ..tools.response import ensure_lab_approvers
+from .deck import read_deck
+from .deck_run import DeckJob, run_deck, sample_id, workers_for
 from .lab.lab import Lab
+from .opening import Source, Traffic, opened, tape_path
 from .recorded import Recording, measure_recording, recordings
-from .reports import Report, difference, report_of, table, write
+from .reports import Report, report_of, write
 from .scoring import Measure, fill, measure, outcome
 from .suites import EvalCase, Expect, Suite, choose, read_suites
 from .truth import Truth, truth_of
 
-__all__ = ["difference", "run_suites", "suites", "table"]
+
+@dataclass(frozen=True)
+class Plan:
+    """How suites are to be run."""
+
+    names: tuple[str, ...]
+    repeat: int = 1
+    """How often each sample is asked."""
+    seeds: tuple[int, ...] | None = None
+    """The worlds to ask, instead of those of the suites."""
+    only: frozenset[str] = frozenset()
+    """Only the cases of these ids."""
+    out: Path | None = None
+    """Folder for `report.json`, one transcript a sample, and the recorded traffic."""
+    traffic: Traffic = ""
+    workers: int | None = None
+    """Questions of a deck at a time; None: as many as suit the model."""
+    changes: Mapping[str, Any] | None = None
+    """More arguments of the copilots that answer a deck."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +57,14 @@ class Sample:
     attempt: int
     question: str
     expect: Expect
-    lab: Lab
+    source: Source
     truth: Truth
     recording: Recording | None = None
 
     @property
     def id(self) -> str:
         """What tells it from the others; good as a file name."""
-        parts = [self.suite, self.case, *([f"seed-{self.seed}"] if self.seed is not None else [])]
-        return ".".join([*parts, *([f"try-{self.attempt}"] if self.attempt > 1 else [])])
+        return sample_id(self.suite, self.case, self.seed, self.attempt)
 
 
 def suites() -> dict[str, str]:
@@ -54,54 +76,93 @@ def suites() -> dict[str, str]:
     return {name: suite.about for name, (suite, _) in read_suites().items()}
 
 
-async def run_suites(names: Sequence[str], settings: Settings, repeat: int = 1, out: Path | None = None) -> Report:
+async def run_suites(
+    names: Sequence[str],
+    settings: Settings,
+    repeat: int = 1,
+    out: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> Report:
     """Run suites one after the other.
 
     Args:
-        names: Suites to run.
+        names: Suites to run, or paths of decks.
         settings: The copilot's settings; labs are made under its home folder on first use.
         repeat: How often each sample is asked.
-        out: Folder for `report.json` and one transcript a sample.
+        out: Folder for `report.json`, one transcript a sample, and the recorded traffic.
+        tell: Gets a line for each question of a deck as it ends.
+        options: The other parts of a `Plan`.
 
     Returns:
         The report, `tracehound.eval/1`.
 
     Raises:
-        UsageError: there is no such suite.
+        UsageError: there is no such suite, or no case of an id that was asked for.
         ConfigurationError: a suite needs recordings and TRACEHOUND_CORPORA names no folder of them, or `out` cannot be
             written.
+        RecordingError: traffic is to be replayed that was not recorded.
     """
-    chosen = choose(names)
+    plan = Plan(tuple(dict.fromkeys(names)), repeat=repeat, out=out, **options)
+    if plan.traffic and out is None:
+        raise UsageError("--record and --replay need the folder of the traffic; name it with -o DIR")
+    chosen = choose(plan.names)
     if out is not None:
         check_folder(out)
-    samples = [sample for suite, cases in chosen for sample in _samples(suite, cases, settings.home, repeat)]
-    rows = []
-    for sample in samples:
-        row, answer = await _run(sample, settings)
-        rows.append(row)
-        if out is not None:
-            write(out / f"{sample.id}.json", {**row, "answer": answer.to_json() if answer else None})
-    report = report_of(rows, list(dict.fromkeys(names)), settings.get("model", "offline"), repeat)
+    rows: list[dict[str, Any]] = []
+    for suite, cases in chosen:
+        if suite.deck is not None:
+            jobs = _jobs(suite, settings, plan)
+            rows += await run_deck(jobs, plan.workers or workers_for(settings.get("model", "offline")), tell)
+        else:
+            rows += [await _measured(sample, settings, out) for sample in _samples(suite, cases, settings.home, plan)]
+    if not rows:
+        raise UsageError(f"no case is called {', '.join(sorted(plan.only)) or 'anything'} in {', '.join(plan.names)}")
+    report = report_of(rows, [suite.id for suite, _ in chosen], settings.get("model", "offline"), repeat)
     if out is not None:
-        write(out / "report.json", report)
+        write(out / ("replay.json" if plan.traffic == "replay" else "report.json"), report)
     return report
 
 
-def _samples(suite: Suite, cases: Sequence[EvalCase], home: Path, repeat: int) -> Iterator[Sample]:
-    for seed in suite.seeds:
-        lab = Lab.open(_seed_lab(home, seed))
-        truth = truth_of(lab)
-        for case in cases:
-            if case.recordings is None:
-                for attempt in range(1, repeat + 1):
-                    question = _question(case, truth)
-                    yield Sample(suite.id, case.id, seed, attempt, question, case.expect, lab, truth)
-    for case in cases:
+def _jobs(suite: Suite, settings: Settings, plan: Plan) -> list[DeckJob]:
+    """Every question of a deck on every world."""
+    assert suite.deck is not None
+    items = [item for item in read_deck(Path(suite.deck)) if not plan.only or item.id in plan.only]
+    seeds = suite.seeds if plan.seeds is None else plan.seeds
+    labs = {seed: None if plan.traffic == "replay" else _seed_lab(settings.home, seed) for seed in seeds}
+    return [
+        DeckJob(suite.id, item, seed, attempt, settings, labs[seed], plan.traffic, plan.out, plan.changes or {})
+        for seed in seeds
+        for item in items
+        for attempt in range(1, plan.repeat + 1)
+    ]
+
+
+def _samples(suite: Suite, cases: Sequence[EvalCase], home: Path, plan: Plan) -> Iterator[Sample]:
+    chosen = [case for case in cases if not plan.only or case.id in plan.only]
+    asked = [case for case in chosen if case.recordings is None]
+    replayed = plan.traffic == "replay"
+    for seed in (suite.seeds if plan.seeds is None else plan.seeds) if asked else ():
+        lab = None if replayed else _seed_lab(home, seed)
+        first = sample_id(suite.id, asked[0].id, seed, 1)
+        truth = truth_of(Source(lab, plan.traffic, tape_path(plan.out, first)).world)
+        for case in asked:
+            yield from _attempts(suite.id, case.id, seed, _question(case, truth), case.expect, lab, truth, None, plan)
+    for case in chosen:
         for recording in recordings(_corpora() / case.recordings) if case.recordings else ():
-            lab = Lab.open(_recording_lab(home, recording))
-            for attempt in range(1, repeat + 1):
-                name, asked = f"{case.id}-{recording.name}", recording.question
-                yield Sample(suite.id, name, None, attempt, asked, case.expect, lab, Truth(), recording)
+            lab = None if replayed else _recording_lab(home, recording)
+            name = f"{case.id}-{recording.name}"
+            yield from _attempts(suite.id, name, None, recording.question, case.expect, lab, Truth(), recording, plan)
+
+
+def _attempts(
+    suite: str, case: str, seed: int | None, question: str, expect: Expect, lab: Path | None, truth: Truth,
+    recording: Recording | None, plan: Plan,
+) -> Iterator[Sample]:  # fmt: skip
+    for attempt in range(1, plan.repeat + 1):
+        tape = tape_path(plan.out, sample_id(suite, case, seed, attempt))
+        source = Source(lab, plan.traffic, tape)
+        yield Sample(suite, case, seed, attempt, question, expect, source, truth, recording)
 
 
 def _seed_lab(home: Path, seed: int) -> Path:
@@ -128,23 +189,28 @@ def _question(case: EvalCase, truth: Truth) -> str:
     return fill(case.ask or "", truth.cast)
 
 
+async def _measured(sample: Sample, settings: Settings, out: Path | None) -> dict[str, Any]:
+    row, answer = await _run(sample, settings)
+    if out is not None:
+        write(out / f"{sample.id}.json", {**row, "answer": answer.to_json() if answer else None})
+    return row
+
+
 async def _run(sample: Sample, settings: Settings) -> tuple[dict[str, Any], Answer | None]:
     """One sample: its row of the report, and the answer when there is one."""
-    before, started = len(sample.lab.journal()), time.perf_counter()
+    before, started = sample.source.acted(), time.perf_counter()
     answer: Answer | None = None
     error: TracehoundError | None = None
     try:
         # Cases and proposals of an eval are nobody's work: they go with the folder.
         with TemporaryDirectory(prefix="tracehound-eval-", ignore_cleanup_errors=True) as home:
-            ensure_lab_approvers(Path(home))
-            async with Copilot(estate=sample.lab.estate(), settings=settings, home=Path(home)) as copilot:
+            async with opened(sample.source, settings, Path(home)) as copilot:
                 started = time.perf_counter()
                 answer = await copilot.ask(sample.question)
     except TracehoundError as exc:
         error = exc
     seconds = time.perf_counter() - started
-    acted = len(sample.lab.journal()) - before
-    return _row(sample, answer, error, seconds, acted), answer
+    return _row(sample, answer, error, seconds, sample.source.acted() - before), answer
 
 
 def _row(

@@ -1,6 +1,8 @@
-"""Reports of eval runs: totals, a table for a person, the difference of two, and files."""
+"""Reports of eval runs: totals, tables for a person, the difference of two, and files."""
 
 import json
+import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,10 +17,16 @@ from ..tools.evidence.records import iso_z
 from ..tools.evidence.safe import safe
 
 Report = dict[str, Any]
-"""`{"schema", "suites", "model", "repeat", "finished", "cases": [...], "totals": {...}, "failed"}`."""
+"""`{"schema", "suites", "model", "repeat", "finished", "cases": [...], "totals": {...}, "by": {...}, "failed"}`.
+
+`by` counts outcomes by `domain` and by `kind`, for the cases that have them.
+"""
 
 SCHEMA = "tracehound.eval/1"
 OUTCOMES = ("right", "partly", "wrong", "declined", "error")
+GROUPS = ("domain", "kind")
+_WORTH = {"right": 3, "partly": 2, "declined": 1, "wrong": 0, "error": 0}
+"""A case that gets one that is worth less has become worse."""
 _STYLES = {"right": "green", "partly": "yellow", "declined": "yellow", "wrong": "bold red", "error": "bold red"}
 _MOST_SHOWN = 120
 
@@ -36,6 +44,7 @@ def report_of(rows: Sequence[dict[str, Any]], names: Sequence[str], model: str, 
             "all": _totals(rows),
             **{name: _totals([row for row in rows if row["suite"] == name]) for name in names},
         },
+        "by": {group: _grouped(rows, group) for group in GROUPS if any(group in row for row in rows)},
         "failed": sum(row["outcome"] != "right" for row in rows),
     }
 
@@ -47,7 +56,23 @@ def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "cases": len(rows),
         **{name: outcomes[name] for name in OUTCOMES},
         **{name: sum(row[name] for row in rows) for name in sums},
+        "p50_ms": _percentile([row["wall_ms"] for row in rows], 0.5),
+        "p95_ms": _percentile([row["wall_ms"] for row in rows], 0.95),
     }
+
+
+def _percentile(values: Sequence[int], share: float) -> int:
+    """The nearest-rank percentile; 0 of nothing."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else 0
+
+
+def _grouped(rows: Sequence[Mapping[str, Any]], group: str) -> dict[str, dict[str, int]]:
+    """Outcomes counted by what the cases have under a key."""
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        if group in row:
+            found.setdefault(row[group], Counter())[row["outcome"]] += 1
+    return {name: {outcome: found[name][outcome] for outcome in OUTCOMES} for name in sorted(found)}
 
 
 def table(report: Report) -> Table:
@@ -55,20 +80,43 @@ def table(report: Report) -> Table:
     shown = Table(title=f"{', '.join(report['suites'])} with {safe(report['model'])}", title_justify="left")
     for heading in ("case", "outcome", "checks", "s", "queries", "what failed"):
         number = heading in ("checks", "s", "queries")
-        shown.add_column(heading, justify="right" if number else "left", overflow="fold", no_wrap=number)
+        whole = number or heading in ("case", "outcome")
+        shown.add_column(heading, justify="right" if number else "left", overflow="fold", no_wrap=whole)
     for row in report["cases"]:
         shown.add_row(*_line(row))
     totals = report["totals"]["all"]
     shown.add_section()
     shown.add_row(
         f"{totals['cases']} cases",
-        ", ".join(f"{totals[name]} {name}" for name in OUTCOMES if totals[name]),
+        "\n".join(f"{totals[name]} {name}" for name in OUTCOMES if totals[name]),
         "",
         f"{totals['wall_ms'] / 1000:.1f}",
         str(totals["queries"]),
         f"{totals['model_calls']} model calls, {totals['input_tokens'] + totals['output_tokens']} tokens",
     )
     return shown
+
+
+def group_tables(report: Report) -> list[Table]:
+    """Outcomes by domain and by kind."""
+    shown = []
+    for group, counts in report["by"].items():
+        grid = Table(title=f"by {group}", title_justify="left")
+        grid.add_column(group, no_wrap=True)
+        for outcome in (*OUTCOMES, "of"):
+            grid.add_column(outcome, justify="right", no_wrap=True)
+        for name, found in counts.items():
+            grid.add_row(name, *(str(found[outcome]) for outcome in OUTCOMES), str(sum(found.values())))
+        shown.append(grid)
+    return shown
+
+
+def summary(report: Report) -> str:
+    """The shares of the outcomes, and the time of a case, in one line."""
+    total = report["totals"]["all"]
+    shares = " ".join(f"{name} {total[name] / max(total['cases'], 1):.2f}" for name in OUTCOMES if total[name])
+    seconds = f"p50 {total['p50_ms'] / 1000:.1f} s, p95 {total['p95_ms'] / 1000:.1f} s"
+    return f"{', '.join(report['suites'])}: {shares or 'no outcome'} of {total['cases']} ({seconds})"
 
 
 def _line(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
@@ -85,6 +133,8 @@ def _line(row: Mapping[str, Any]) -> tuple[str | Text, ...]:
 
 def failures(row: Mapping[str, Any]) -> list[str]:
     """What went wrong in a case, one phrase each."""
+    if "missing" in row:
+        return [_short(text) for text in row["missing"]]
     failed = [
         f"{item['name']}: {_short(item['value'])} (wanted {item['wanted']})"
         for item in row["measures"]
@@ -113,8 +163,25 @@ def difference(old: Report, new: Report) -> str:
     lines = [line for name in before | after for line in _changes(name, before.get(name), after.get(name))]
     right = [sum(row["outcome"] == "right" for row in rows.values()) for rows in (before, after)]
     wall = [sum(row["wall_ms"] for row in rows.values()) / 1000 for rows in (before, after)]
-    summary = f"right {right[0]}/{len(before)} -> {right[1]}/{len(after)}, {wall[0]:.1f} s -> {wall[1]:.1f} s"
-    return safe("\n".join([*(lines or ["no case changed"]), summary]), single_line=False)
+    total = f"right {right[0]}/{len(before)} -> {right[1]}/{len(after)}, {wall[0]:.1f} s -> {wall[1]:.1f} s"
+    medians = ", ".join(_medians(before.values(), after.values()))
+    return safe("\n".join([*(lines or ["no case changed"]), total, f"medians: {medians}"]), single_line=False)
+
+
+def _medians(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for name, unit, scale in (("wall_ms", "s", 1000), ("input_tokens", "input tokens", 1), ("queries", "queries", 1)):
+        was, now = (statistics.median([row[name] for row in rows] or [0]) / scale for rows in (old, new))
+        yield f"{was:.4g} -> {now:.4g} {unit}"
+
+
+def regressions(old: Report, new: Report) -> list[str]:
+    """Cases of both runs whose outcome is worth less in the new one."""
+    before = {row["id"]: row["outcome"] for row in old["cases"]}
+    return [
+        f"{row['id']}: {before[row['id']]} -> {row['outcome']}"
+        for row in new["cases"]
+        if row["id"] in before and _WORTH[row["outcome"]] < _WORTH[before[row["id"]]]
+    ]
 
 
 def _changes(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterable[str]:

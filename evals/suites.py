@@ -1,5 +1,6 @@
 """Suites of eval cases: data under `evals/cases`, read into typed cases."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,6 +11,7 @@ from ..knowledge.errors import ContentError, UsageError
 from .reading import read_yaml
 
 CASES = Path(__file__).parent / "cases"
+DECK = ".jsonl"
 
 
 class _Data(BaseModel):
@@ -32,6 +34,8 @@ class Suite(_Data):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     about: str
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
+    deck: str | None = None
+    """File of a deck, beside the file of the suite: its questions are the cases."""
 
 
 class Proposed(_Data):
@@ -95,13 +99,15 @@ class EvalCase(_Data):
 
 class _File(_Data):
     suites: tuple[Suite, ...] = Field(min_length=1)
-    cases: tuple[EvalCase, ...] = Field(min_length=1)
+    cases: tuple[EvalCase, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         ids = [case.id for case in self.cases]
         if len(set(ids)) < len(ids):
             raise ValueError("two cases have the same id")
+        if not ids and any(suite.deck is None for suite in self.suites):
+            raise ValueError("a suite has cases or a deck")
         return self
 
 
@@ -117,18 +123,44 @@ def read_suites(files: Iterable[Path] | None = None) -> dict[str, tuple[Suite, t
         for suite in content.suites:
             if suite.id in found:
                 raise ContentError(str(path), None, f"suite {suite.id} is in another file too")
-            found[suite.id] = (suite, content.cases)
+            beside = str((path.parent / suite.deck).resolve()) if suite.deck else None
+            found[suite.id] = (suite.model_copy(update={"deck": beside}), content.cases if beside is None else ())
     return found
 
 
 def choose(names: Iterable[str]) -> list[tuple[Suite, tuple[EvalCase, ...]]]:
-    """The suites of these names.
+    """The suites of these names; the path of a deck is a suite too, on the world of seed 0.
 
     Raises:
         UsageError: there is no such suite; names those there are.
     """
     known = read_suites()
-    for name in names:
-        if name not in known:
-            raise UsageError(f"there is no eval suite {name!r}; the suites are {', '.join(known)}")
-    return [known[name] for name in dict.fromkeys(names)]
+    chosen = []
+    for name in dict.fromkeys(names):
+        if name not in known and not name.endswith(DECK):
+            raise UsageError(
+                f"there is no eval suite {name!r}; the suites are {', '.join(known)}, and any deck by its path (*{DECK})"
+            )
+        chosen.append(known[name] if name in known else (_elsewhere(Path(name)), ()))
+    return chosen
+
+
+def _elsewhere(path: Path) -> Suite:
+    """The suite of a deck that lies somewhere."""
+    if not path.is_file():
+        raise UsageError(f"there is no deck {path}; give the path of a file of questions, one JSON object a line")
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "deck"
+    return Suite(id=name, about=f"the deck {path}", seeds=(0,), deck=str(path.resolve()))
+
+
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Seeds as a person writes them: `0,7`, `0-5`, or both.
+
+    Raises:
+        UsageError: they are not written so.
+    """
+    try:
+        parts = [_seeds(part) if "-" in part else (int(part),) for part in text.replace(" ", "").split(",")]
+    except ValueError as exc:
+        raise UsageError(f"seeds are numbers and ranges such as 0,7 or 0-5, not {text!r}") from exc
+    return tuple(dict.fromkeys(seed for part in parts for seed in part))

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ..tools.evidence.records import Evidence, WindowRecord
-from .lab.lab import Lab
+from .opening import World
 from .reading import read_yaml
 
 TRUTH = Path(__file__).parent / "lab" / "truth.yaml"
@@ -128,8 +128,8 @@ class Truth:
         return Mark(inside, mark.give, mark.host, mark.classes, mark.has) if inside else None
 
 
-def truth_of(lab: Lab) -> Truth:
-    """The truth about a generated lab."""
+def truth_of(lab: World) -> Truth:
+    """The truth about a generated lab, from what it says of itself."""
     facts, clock = read_yaml(TRUTH, ScenarioTruth), lab.clock
     rename = renamer(lab.names)
     stories = {

@@ -15,6 +15,9 @@ _FAMILY = (
     "winter", "yilmaz", "zeller", "brandao", "castillo", "dubois", "ekström", "falk", "grant", "hoffmann",
 )  # fmt: skip
 _COMPANIES = ("OSPREY", "HARRIER", "MERLIN", "GOSHAWK", "PLOVER", "CURLEW", "TERNSEA", "AVOCET", "LAPWING", "REDSTART")
+DOMAIN = "kestrel.example"
+"""The company's DNS domain in canonical names; every other seed has another."""
+
 _TRADES = ("cargo", "lines", "haulage", "transport", "parcel", "marine")
 _WORKSTATIONS, _LAPTOPS = ("PC", "DESK", "WKS", "CLI", "HAM-W"), ("NB", "LAP", "MOB", "NOTE")
 _SERVERS = {
@@ -68,7 +71,7 @@ class Names:
         draw, world, mapping = self._draw, self._world, self.mapping
         company = draw.choice(_COMPANIES)
         domain = f"{company.lower()}-{draw.choice(_TRADES)}.example"
-        mapping["KESTREL"], mapping["kestrel.example"] = company, domain
+        mapping["KESTREL"], mapping[DOMAIN] = company, domain
         mapping["kestrel"], mapping["Kestrel"] = company.lower(), company.capitalize()
         self._rename_hosts()
         taken = draw.sample(_FAMILY, len(world["people"]))

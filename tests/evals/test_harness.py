@@ -9,8 +9,8 @@ import pytest
 
 from tracehound.agent import Settings
 from tracehound.evals import suites as cases
-from tracehound.evals.harness import run_suites, suites, table
-from tracehound.evals.reports import difference, failures, report_of
+from tracehound.evals.harness import run_suites, suites
+from tracehound.evals.reports import difference, failures, report_of, table
 from tracehound.knowledge.errors import ConfigurationError, UsageError
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +93,7 @@ def test_the_difference_of_two_runs() -> None:
         "b: mended: recall: 0.5 -> 0.5",
         "gone: only in the old run",
         "right 2/3 -> 1/2, 1.5 s -> 1.0 s",
+        "medians: 0.5 -> 0.5 s, 0 -> 0 input tokens, 1 -> 1 queries",
     ]
     assert difference(old, old).startswith("no case changed")
     with pytest.raises(UsageError, match="schema"):
