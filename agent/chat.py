@@ -5,15 +5,19 @@ It works without a terminal too: then it reads lines, prints no prompt, and ends
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from ..knowledge.errors import NotSupportedError, TracehoundError, UsageError
 from ..tools.evidence.case import Case
-from ..tools.evidence.exports import export
+from ..tools.evidence.exports import document, export
+from ..tools.evidence.exports.writing import write_whole
 from ..tools.evidence.records import Answer, Evidence
+from .chat_deeds import DEEDS, row_name
+from .chat_views import VIEWS, Command
 from .prompting import interrupts, lines
 from .rendering import (
     banner,
@@ -26,7 +30,6 @@ from .rendering import (
     query_block,
     show_answer,
     text,
-    timeline_table,
 )
 
 if TYPE_CHECKING:
@@ -87,10 +90,10 @@ class Chat:
             "query": ("ID: one query: text, window, rows, what is missing", self._query),
             "why": ("CLAIM: what a claim rests on", self._why),
             "gaps": ("what is not known, and why", self._gaps),
-            "timeline": ("the timeline of the last answer", self._timeline),
+            **self._bound(VIEWS),
             "pending": ("actions that wait for a person", self._pending),
             "approve": ("ID [NAME]: how to approve; a chat never does", self._approve),
-            "note": ("TEXT: keep a remark in the case", self._note),
+            **self._bound(DEEDS),
             "report": ("the last answer as Markdown", self._report),
             "export": ("FORMAT [FILE]: the last answer in a format", self._export),
             "case": ("where this conversation is kept", self._about),
@@ -98,6 +101,11 @@ class Chat:
             "new": ("begin a new case", self._new),
             "exit": ("end the conversation", self._help),
         }
+
+    def _bound(
+        self, commands: Mapping[str, tuple[str, Command]]
+    ) -> dict[str, tuple[str, Callable[[str], Awaitable[None]]]]:
+        return {name: (about, partial(command, self)) for name, (about, command) in commands.items()}
 
     def greet(self) -> None:
         """Say where answers come from."""
@@ -154,9 +162,9 @@ class Chat:
             raise NotSupportedError(f"/{typed}; /help lists what is")
         return near[0]
 
-    async def ask(self, question: str) -> None:
-        """Answer one question in this case; Ctrl-C stops it and keeps what was found."""
-        turn = asyncio.ensure_future(self._turn(question))
+    async def ask(self, question: str, **options: Any) -> None:
+        """Answer one question in this case, by the options of `Copilot.stream`; Ctrl-C stops it and keeps what was found."""
+        turn = asyncio.ensure_future(self._turn(question, options))
         with interrupts(turn.cancel):
             try:
                 await turn
@@ -166,8 +174,8 @@ class Chat:
                     raise
                 self._interrupted(question)
 
-    async def _turn(self, question: str) -> None:
-        async for event in self.copilot.stream(question, case=self.case):
+    async def _turn(self, question: str, options: Mapping[str, Any]) -> None:
+        async for event in self.copilot.stream(question, case=self.case, **options):
             self.case = event.get("case", self.case)
             if event["type"] == "result":
                 self.last = event["answer"]
@@ -185,13 +193,23 @@ class Chat:
                 kept = f"; {len(case.all_evidence())} rows of evidence are kept in case {self.case}"
         self.progress.print(text(f"interrupted{kept}", "yellow"))
 
-    def _open(self) -> Case:
+    def opened(self) -> Case:
+        """The case, for reading.
+
+        Raises:
+            UsageError: there is none yet.
+        """
         if self.case is None:
             raise UsageError("there is no case yet; ask a question first")
         return Case.open(self.copilot.home, self.case, write=False)
 
-    def _answer(self) -> Answer:
-        with self._open() as case:
+    def answer(self) -> Answer:
+        """The last answer of the case.
+
+        Raises:
+            UsageError: there is none yet.
+        """
+        with self.opened() as case:
             answer = case.last_answer()
         if answer is None:
             raise UsageError("this case has no answer yet; ask a question first")
@@ -214,7 +232,7 @@ class Chat:
         if rest:
             await self._show(rest)
             return
-        cited = self._answer().evidence
+        cited = self.answer().evidence
         self.out.print(listing(list(map(_row, cited[:SHOWN])), ("", "time (UTC)", "platform", "host", "user", "event")))
         if len(cited) > SHOWN:
             self.out.print(text(f"{len(cited) - SHOWN} more; /show ID shows one", "dim"))
@@ -228,8 +246,8 @@ class Chat:
         elif name.upper().startswith("A-"):
             self._show_proposal(name)
         else:
-            with self._open() as case:
-                found = case.evidence(_evidence_name(name))
+            with self.opened() as case:
+                found = case.evidence(row_name(name))
             if found is None:
                 raise UsageError(f"this case has no evidence {name}; /evidence lists what the last answer cites")
             self.out.print(evidence_block(found))
@@ -240,7 +258,7 @@ class Chat:
 
     async def _query(self, rest: str) -> None:
         name = _needed(rest, "/query ID").upper()
-        with self._open() as case:
+        with self.opened() as case:
             found = case.query(name)
             known = len(case.queries())
         if found is None:
@@ -249,22 +267,18 @@ class Chat:
 
     async def _why(self, rest: str) -> None:
         name = _needed(rest, "/why CLAIM").upper()
-        answer = self._answer()
+        answer = self.answer()
         found = next((claim for claim in answer.claims if claim.id == name), None)
         if found is None:
             raise UsageError(f"the last answer has no claim {name}; it has C1 to C{len(answer.claims)}")
         self.out.print(claim_block(found, {item.id: item for item in answer.evidence}))
 
     async def _gaps(self, rest: str) -> None:
-        gaps = self._answer().gaps
+        gaps = self.answer().gaps
         for gap in gaps:
             self.out.print(text(f"· {gap.text} [{gap.kind}] {', '.join(gap.queries)}"))
         if not gaps:
             self.out.print(text("no gap is known"))
-
-    async def _timeline(self, rest: str) -> None:
-        answer = self._answer()
-        self.out.print(timeline_table(answer.timeline, {item.id: item for item in answer.evidence}))
 
     async def _pending(self, rest: str) -> None:
         waiting = self.copilot.desk.pending()
@@ -283,30 +297,28 @@ class Chat:
             self.out.print(text(f"tracehound approve {proposal} --by {by.strip() or 'NAME'}"))
         self.progress.print(text("a chat never approves; the person who decides runs this, with their own key", "dim"))
 
-    async def _note(self, rest: str) -> None:
-        words = _needed(rest, "/note TEXT")
-        self._open().close()
-        with Case.open(self.copilot.home, str(self.case), wait=2.0) as case:
-            case.add_note(self.copilot.settings.user, words)
-        self.progress.print(text("noted", "dim"))
+    def _noted(self) -> Answer:
+        """The last answer with what analysts added since, as it is exported."""
+        answer = self.answer()
+        with self.opened() as case:
+            return case.with_notes(answer)
 
     async def _report(self, rest: str) -> None:
-        self._write(export(self._answer(), "md"))
+        self._write(export(self._noted(), "md"))
 
     async def _export(self, rest: str) -> None:
         format_name, _, place = _needed(rest, "/export FORMAT [FILE]").partition(" ")
-        content = export(self._answer(), format_name)
         if place.strip():
-            _save(content, place.strip())
+            _save(document(self._noted(), format_name), place.strip())
             self.progress.print(text(f"written to {place.strip()}", "dim"))
         else:
-            self._write(content)
+            self._write(export(self._noted(), format_name))
 
     def _write(self, content: str) -> None:
         self.out.file.write(content.rstrip("\n") + "\n")  # an export is neutral already
 
     async def _about(self, rest: str) -> None:
-        with self._open() as case:
+        with self.opened() as case:
             self.out.print(text(f"case {case.id} in {case.folder}"))
             for number, asked in enumerate(case.questions(), 1):
                 self.out.print(text(f"  {number}. {asked.body['text']}"))
@@ -333,17 +345,8 @@ def _needed(rest: str, usage: str) -> str:
     return rest
 
 
-def _save(content: str, place: str) -> None:
-    try:
-        Path(place).expanduser().write_text(content, encoding="utf-8")
-    except OSError as exc:
-        raise UsageError(f"{place} cannot be written: {exc.strerror or exc}") from exc
-
-
-def _evidence_name(name: str) -> str:
-    """An id or an alias, as typed with or without brackets."""
-    plain = name.strip("[]")
-    return f"E-{plain[2:].lower()}" if plain.upper().startswith("E-") else plain.upper()
+def _save(content: bytes, place: str) -> None:
+    write_whole(Path(place).expanduser(), content)
 
 
 def _row(item: Evidence) -> tuple[object, ...]:

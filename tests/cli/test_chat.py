@@ -57,6 +57,51 @@ def test_a_case_is_asked_shown_noted_and_resumed(chat: Callable[..., Any], run: 
     assert len(run("case", "list").out.splitlines()) == 2
 
 
+def test_the_views_are_drawn_from_the_last_answer(chat: Callable[..., Any], tmp_path: Path) -> None:
+    result = chat(
+        QUESTION, "/timeline", "/graph", "/tree", "/tree srv-bk-01", "/tree nowhere", "/hyp", "/context", "/cost", "/tools",
+        "/export html report.html",
+    )  # fmt: skip
+    assert "error:" not in result.err
+    assert "\x1b" not in result.out
+    for words in (
+        "● suspicious", "─→ SRV-BK-01", "port 443 as", "── services.exe", "launch not seen", "→ network to",
+        "no process on nowhere", "Least contradicted:", "The cheapest search", "all", "platforms", "tool ask",
+    ):  # fmt: skip
+        assert words in result.out, words
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "Logons and movement" in page
+
+
+def test_rows_are_pinned_tagged_and_looked_around(chat: Callable[..., Any]) -> None:
+    result = chat(
+        QUESTION, "/note E1 E2 the owner is on leave", "/tag [E1] patient-zero", "/pin e1 first code", "/pin E99999",
+        "/tag E99999 x", "/pivot E99999", "/pivot E1 soon", "/pivot nobody", "/pivot FS-01 10", "/case",
+        "/pivot E1 5", "/case",
+    )  # fmt: skip
+    for words in (
+        "noted as N1, about E1 E2", "noted as N2, about E1", "noted as N3, about E1", "no evidence E99999",
+        "no evidence 'E99999'",
+        "soon is no number of minutes", "no row of this case names nobody", "minutes go with a row",
+    ):  # fmt: skip
+        assert words in result.err, words
+    assert "tag: patient-zero" in result.out
+    assert "pinned: first code" in result.out
+    assert "2. Everything suspicious on a host (overview.host: host=" in result.out
+
+
+def test_a_hunt_is_found_and_run(chat: Callable[..., Any]) -> None:
+    result = chat(
+        "/hunt remote-logon", "/hunt no such thing", "/hunt overview.host", "/hunt overview.host host",
+        "/hunt overview.host host=FS-01", "/case",
+    )  # fmt: skip
+    assert "lateral-movement.remote-logon" in result.out
+    assert "no hunt has 'no such thing'" in result.err
+    assert result.err.count("error:") == 3
+    assert "1. Everything suspicious on a host (overview.host: host=FS-01)" in result.out
+
+
 def test_a_declined_question_does_not_spoil_the_next(chat: Callable[..., Any]) -> None:
     result = chat("what will the weather be in Lisbon", "which alerts are there on WS-042 in the last day?", "/case")
     first, _, second = result.out.partition("0 claims")
@@ -73,8 +118,10 @@ def test_commands_without_a_case_say_what_to_do(chat: Callable[..., Any]) -> Non
 
 
 def test_unknown_and_ambiguous_commands(chat: Callable[..., Any]) -> None:
-    result = chat("/pivot", "/e", "/", "/why", "", "/quit", "/help")
-    assert "not supported yet: /pivot" in result.err
+    result = chat("/dance", "/e", "/", "/why", "/pivot", "/tag E1", "/pin", "/note E1", "", "/quit", "/help")
+    assert "not supported yet: /dance" in result.err
+    for usage in ("/pivot ROW|NAME [MINUTES]", "/tag ROW ... WORD", "/pin ROW [TEXT]", "/note [ROW ...] TEXT"):
+        assert f"something is missing: {usage}" in result.err
     assert "/e may be /" in result.err
     assert "something is missing: /why CLAIM" in result.err
     assert "anything else" not in result.out
@@ -82,9 +129,15 @@ def test_unknown_and_ambiguous_commands(chat: Callable[..., Any]) -> None:
 
 def test_wrong_ids_name_what_there_is(chat: Callable[..., Any]) -> None:
     result = chat(
-        QUESTION, "/show E99999", "/query Q99999", "/why C99999", "/show A-000000000000", "/export stix", "/gaps"
+        QUESTION, "/show E99999", "/query Q99999", "/why C99999", "/show A-000000000000", "/export docx", "/gaps"
     )
-    for words in ("no evidence E99999", "it has Q1 to Q", "it has C1 to C", "A-000000000000", "not supported yet"):
+    for words in (
+        "no evidence E99999",
+        "it has Q1 to Q",
+        "it has C1 to C",
+        "A-000000000000",
+        "'docx'",
+    ):
         assert words in result.err
     assert "Traceback" not in result.err
 

@@ -22,6 +22,7 @@ from tracehound.tools.evidence.records import (
     Claim,
     Evidence,
     Gap,
+    Note,
     Proposal,
     QueryRecord,
     RunbookHit,
@@ -253,6 +254,12 @@ def made() -> Callable[..., Answer]:
             gaps=(Gap(kind="capped", text=said(13), queries=("Q1", said(14))),),
             runbooks=(
                 RunbookHit(id=said(15), title=said(16), section=said(17), score=0.5, text=f"- {said(18)}\n`{said(19)}`"),
+            ),
+            notes=(
+                Note(
+                    id="N-0123456789ab", alias="N1", author=said(30), text=said(31), written=START, sha256="0" * 64,
+                    evidence=(rows[1].id,), time=START,
+                ),
             ),
             proposals=(
                 Proposal(

@@ -60,7 +60,7 @@ def test_the_format_is_offered(made: Make) -> None:
 def test_every_section_is_there_and_says_what_was_found(made: Make) -> None:
     page = to_html(made())
     for words in (
-        "Looked alike and ruled out", "What is not known", "Proposed actions", "Runbooks", "Process tree",
+        "Looked alike and ruled out", "What is not known", "Proposed actions", "Runbooks", "Analysts' notes", "Process tree",
         "Logons and movement", "Queries and coverage", "0 claims: 0 verified, 0 assessments, 0 gaps; 0 uncited, 0 failed.",
         "PowerShell", "2026-11-01 08:00:00Z", "incomplete: whoami.exe",
     ):  # fmt: skip

@@ -57,8 +57,8 @@ class Axis:
     stretches: tuple[Stretch, ...]
 
     @classmethod
-    def over(cls, moments: Sequence[datetime], left: float, right: float) -> "Axis":
-        """The axis of at least one moment between two edges."""
+    def over(cls, moments: Sequence[datetime], left: float, right: float, pause: float = BREAK) -> "Axis":
+        """The axis of at least one moment between two edges; `pause` is the width of what is left out."""
         ordered = sorted(set(moments))
         whole = (ordered[-1] - ordered[0]).total_seconds()
         pauses = sorted(pairwise(ordered), key=lambda pair: pair[1] - pair[0], reverse=True)[:MOST_BREAKS]
@@ -68,7 +68,7 @@ class Axis:
             spans[-1].append(moment)
             if moment in left_out:
                 spans.append([])
-        return cls(tuple(_stretches([span for span in spans if span], left, right)))
+        return cls(tuple(_stretches([span for span in spans if span], left, right, pause)))
 
     def place(self, moment: datetime) -> float:
         """Where a moment stands."""
@@ -99,9 +99,9 @@ class Axis:
         return tuple(found)
 
 
-def _stretches(spans: Sequence[Sequence[datetime]], left: float, right: float) -> list[Stretch]:
+def _stretches(spans: Sequence[Sequence[datetime]], left: float, right: float, pause: float) -> list[Stretch]:
     """Half of the room goes by duration, half by how much there is to see."""
-    room = right - left - BREAK * (len(spans) - 1)
+    room = right - left - pause * (len(spans) - 1)
     seconds = [(span[-1] - span[0]).total_seconds() for span in spans]
     whole, number = sum(seconds) or 1.0, sum(map(len, spans))
     found, at = [], left
@@ -110,7 +110,7 @@ def _stretches(spans: Sequence[Sequence[datetime]], left: float, right: float) -
         if not sum(seconds):
             width = room / len(spans)
         found.append(Stretch(span[0], span[-1], at, at + width))
-        at += width + BREAK
+        at += width + pause
     return found
 
 

@@ -78,6 +78,7 @@ def _contents(answer: Answer, page: Page, hypotheses: Hypotheses | None) -> list
         ("triage", "Triage", answer.triage),
         ("timeline", "Timeline", page.lines),
         ("ruled-out", "Ruled out", page.ruled_out),
+        ("notes", "Notes", answer.notes),
         ("instructions", "Injected text", page.instructions),
         ("movement", "Movement", page.graph),
         ("processes", "Processes", page.processes),

@@ -120,6 +120,7 @@ class Page:
         citing: list[Sequence[str]] = [entry.evidence for entry in self.answer.timeline]
         citing += [claim.evidence for claim in self.answer.claims]
         citing += [proposal.evidence for proposal in self.answer.proposals]
+        citing += [note.evidence for note in self.answer.notes]
         if self.answer.triage:
             citing += [factor.evidence for factor in self.answer.triage.because]
         chosen = dict.fromkeys(row for rows in citing for row in _first_and_last(rows) if row in self._rows)
