@@ -13,6 +13,7 @@ import pytest
 
 from tracehound.tools.evidence.records import CheckRecord, Claim, Evidence, QueryRecord, WindowRecord
 from tracehound.tools.evidence.verify import verify
+from tracehound.tools.library import HuntLibrary
 
 T = datetime(2026, 11, 1, tzinfo=UTC)
 WINDOW = WindowRecord(start=T, end=T + timedelta(days=1))
@@ -67,7 +68,7 @@ class World:
         self.claims.append(
             Claim(
                 id=f"C{len(self.claims) + 1}", kind="observation", subject=subject, predicate=predicate, object=obj,
-                evidence=tuple(ids), queries=queries, text=text, time=moment, techniques=("T1059.001",) if ids else (),
+                evidence=tuple(ids), queries=queries, text=text, time=moment,
             )
         )  # fmt: skip
 
@@ -81,6 +82,15 @@ class World:
         if self.rng.random() < 0.5:
             ids.append(self.row("process_activity", at + timedelta(seconds=1), host, fields, "sentinelone"))
         self.say("started", parent, child, f"{parent} started {child} on {host} as {user}: `{cmd}`", ids, at)
+
+    def dump(self) -> None:
+        host, user, at = self.rng.choice(HOSTS), self.rng.choice(USERS), self.moment()
+        cmd = "rundll32.exe C:\\Windows\\System32\\comsvcs.dll, MiniDump 712 C:\\x.dmp full"
+        fields = {"activity": "Launch", "process.name": "rundll32.exe", "process.cmd_line": cmd,
+                  "actor.process.name": "cmd.exe", "actor.user.name": user}  # fmt: skip
+        ids = [self.row("process_activity", at, host, fields)]
+        text = f"cmd.exe started rundll32.exe on {host} as {user}: `{cmd}`"
+        self.say("started", "cmd.exe", "rundll32.exe", text, ids, at)
 
     def connection(self) -> None:
         host, at, address, program = (
@@ -378,7 +388,7 @@ def assessment(text: str, evidence: tuple[str, ...], **more: Any) -> Claim:
 
 def test_assessments_are_never_verified_and_fail_for_what_can_be_checked() -> None:
     made = World(random.Random(3))
-    made.launch()
+    made.dump()
     made.logon("Success")
     first, second = made.claims[0].evidence[0], made.claims[1].evidence[0]
     host = next(row.host for row in made.rows if row.id == first)
@@ -393,16 +403,17 @@ def test_assessments_are_never_verified_and_fail_for_what_can_be_checked() -> No
         "E-00": assessment("x", ("E-000000000000",)),
         "203.0.113.250": assessment("It went to 203.0.113.250.", (first,)),
         "T9999": assessment("This is T9999.", (first,)),
+        "T1486": assessment("This is encryption (T1486).", (first,)),
         "confidence": assessment("It is likely, with high confidence, malicious.", (first,)),
         "order": assessment("One came before the other.", (second, first)),
     }
-    checked, counts = verify([*good, *bad.values()], made.rows, made.queries)
-    assert [claim.verified for claim in checked] == [False] * 9
+    checked, counts = verify([*good, *bad.values()], made.rows, made.queries, library=HuntLibrary.load())
+    assert [claim.verified for claim in checked] == [False] * 10
     assert [claim.why_not for claim in checked[:3]] == ["assessment - not machine-checked"] * 3
     for expected, claim in zip(bad, checked[3:], strict=True):
         assert claim.why_not is not None
         assert expected in claim.why_not
-    assert (counts.claims, counts.verified, counts.assessments, counts.uncited, counts.failed) == (9, 0, 3, 1, 6)
+    assert (counts.claims, counts.verified, counts.assessments, counts.uncited, counts.failed) == (10, 0, 3, 1, 7)
     swapped_host = assessment(f"{other} is affected.", (first,))
     made.row("dns_activity", T, other, {"query.hostname": "x.example"})
     assert verify([swapped_host], made.rows, [])[1].failed == 1

@@ -133,6 +133,8 @@ class Claim(Record):
     why_not: str | None = None
     time: Time | None = None
     techniques: tuple[str, ...] = ()
+    why_shown: str = ""
+    """The verifier's word: `asked: ...`, `same host as C3`, `look-alike: same account as C3`; empty: not judged."""
 
 
 class Note(Record):
@@ -273,6 +275,10 @@ class Answer(Record):
     usage: Usage = Usage()
     suggestions: tuple[str, ...] = ()
     """Next questions that fit."""
+    about: tuple[str, ...] = ()
+    """Hosts, accounts, addresses and names that the question was resolved to, with what its case added."""
+    hunts: tuple[str, ...] = ()
+    """Hunts that the question asked for, pivots left out."""
     notes: tuple[Note, ...] = ()
     """What analysts added to the case up to when this was written out."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from ...knowledge import attack
 from ..explain import texts_of
 from ..languages.query import Platform
-from ..languages.vocabulary import EventClass
+from ..library import HuntLibrary
 from . import weighing
 from .claims import INSTRUCTION, NOT_FOUND, RULED_OUT, TALLY, instruction_text, tally_text
 from .counting import COUNTED
@@ -25,9 +25,11 @@ from .entities import entity_values
 from .event import Event
 from .merge import Group, merge
 from .predicates import Values, may_mean, pattern, predicates, repetition, stamp
-from .records import Answer, Claim, Evidence, QueryRecord, Verification, WindowRecord
+from .records import Answer, Claim, Evidence, QueryRecord, TimelineEntry, Verification, WindowRecord
+from .relevance import UNTIED, Asked, Tied, reasons
 from .safe import safe
 from .verify_counts import bad_count
+from .verify_views import view_problems
 
 CLOCK_SLACK = timedelta(seconds=1)
 """How far a claim's time may lie from its first row's."""
@@ -69,6 +71,8 @@ class Record:
     """Difference of the clocks; events closer than this have no order."""
     given: Collection[str] = ()
     """Texts that the question itself gave: what an explanation, which reads no row, may name."""
+    library: HuntLibrary | None = None
+    """Hunts that recognise behaviour in rows; None: techniques are only looked up."""
     _entities: dict[str, set[str]] = field(default_factory=dict)
 
     def entities(self, kind: str) -> set[str]:
@@ -91,39 +95,87 @@ def verify(
     phrases: Collection[str] | None = None,
     skew: timedelta = timedelta(seconds=3),
     given: Collection[str] = (),
+    question: str = "",
+    about: Collection[str] = (),
+    hunts: Collection[str] = (),
+    timeline: Sequence[TimelineEntry] = (),
+    library: HuntLibrary | None = None,
 ) -> tuple[list[Claim], Verification]:
-    """Check every claim; gives them back with `verified` and `why_not` set, and the counts.
+    """Check every claim; gives them back with `verified`, `why_not` and `why_shown` set, and the counts.
 
     Recommendations and assessments count as `assessments`. An uncited claim is also a failed one.
+
+    Args:
+        claims: What is said.
+        evidence: Rows of the case.
+        queries: Queries of the case.
+        window: The question's window.
+        phrases: Noun phrases that may precede a sentence.
+        skew: Difference of the clocks.
+        given: Texts that the question itself gave.
+        question: What was asked; empty: whether a claim answers it is not judged.
+        about: Hosts, accounts and other names that the question was resolved to.
+        hunts: Hunts that the question asked for; those whose words it uses when empty.
+        timeline: Entries that stand on the claims.
+        library: Hunts. With them a claim's techniques must be those of behaviour in its rows, and with the question
+            each claim must answer it or be tied to what does.
     """
     by_id = {item.id: item for item in evidence}
-    record = Record(by_id, {item.id: item for item in queries}, window, phrases, skew, given)
-    verdicts = [(claim, _why_not(claim, record)) for claim in claims]
-    checked = [_marked(claim, why) for claim, why in verdicts]
+    record = Record(by_id, {item.id: item for item in queries}, window, phrases, skew, given, library)
+    tied = Tied({}, judged=False)
+    if question and library is not None:
+        tied = reasons(Asked(question, about, hunts), claims, by_id, record.queries, library)
+    verdicts = [(claim, _why_not(claim, record) or _beside(claim, tied)) for claim in claims]
+    checked = [_marked(claim, why, tied.reasons.get(claim.id, "")) for claim, why in verdicts]
+    problems = tuple(view_problems(timeline, checked, by_id))
     judgements = ("assessment", "recommendation")
+    verified = sum(claim.kind == "observation" and why is None for claim, why in verdicts)
+    opinions = sum(claim.kind == "assessment" for claim in claims)
     return checked, Verification(
         claims=len(claims),
-        verified=sum(claim.kind == "observation" and why is None for claim, why in verdicts),
+        verified=verified,
         assessments=sum(claim.kind in judgements and why is None for claim, why in verdicts),
         gaps=sum(claim.kind == "gap" and why is None for claim, why in verdicts),
         uncited=sum(_is_uncited(claim, record) for claim in claims),
-        failed=sum(why is not None for _, why in verdicts),
+        failed=sum(why is not None for _, why in verdicts) + len(problems),
+        problems=problems,
+        assessed=round(opinions / max(verified + opinions, 1), 3),
     )
 
 
-def verify_answer(answer: Answer, *, phrases: Collection[str] | None = None) -> Answer:
-    """An answer with its claims checked against the evidence and queries that it carries."""
-    given = texts_of(answer.question) if answer.route == "explain" else ()
+def verify_answer(
+    answer: Answer, *, phrases: Collection[str] | None = None, library: HuntLibrary | None = None
+) -> Answer:
+    """An answer with its claims and its timeline checked against the evidence and queries that it carries."""
+    artefact = answer.route == "explain"
     claims, counts = verify(
-        answer.claims, answer.evidence, answer.queries, window=answer.window, phrases=phrases, given=given
+        answer.claims,
+        answer.evidence,
+        answer.queries,
+        window=answer.window,
+        phrases=phrases,
+        given=texts_of(answer.question) if artefact else (),
+        question=answer.question if answer.route in ("search", "alert") else "",
+        about=answer.about,
+        hunts=answer.hunts,
+        timeline=answer.timeline,
+        library=library or HuntLibrary.load(),
     )
     return answer.model_copy(update={"claims": tuple(claims), "verification": counts})
 
 
-def _marked(claim: Claim, why: str | None) -> Claim:
+def _beside(claim: Claim, tied: Tied) -> str | None:
+    """A claim with rows that nothing ties to the question; what cites no row is judged by its queries alone."""
+    if not tied.judged or claim.kind != "observation" or not claim.evidence:
+        return None
+    return None if claim.id in tied.reasons else UNTIED
+
+
+def _marked(claim: Claim, why: str | None, shown: str) -> Claim:
     judged = claim.kind in ("assessment", "recommendation")
     verified = why is None and not judged
-    return claim.model_copy(update={"verified": verified, "why_not": why or (NOT_CHECKED if judged else None)})
+    why_not = why or (NOT_CHECKED if judged else None)
+    return claim.model_copy(update={"verified": verified, "why_not": why_not, "why_shown": shown})
 
 
 def _is_uncited(claim: Claim, record: Record) -> bool:
@@ -139,7 +191,7 @@ def _why_not(claim: Claim, record: Record) -> str | None:
     """The first reason why a claim does not hold; None when it does."""
     return (
         _missing_references(claim, record)
-        or _bad_technique(claim)
+        or _bad_technique(claim, record)
         or {"observation": _bad_observation, "assessment": _bad_assessment}.get(claim.kind, _bad_other)(claim, record)
     )
 
@@ -156,22 +208,42 @@ def _missing_references(claim: Claim, record: Record) -> str | None:
     return None
 
 
-def _bad_technique(claim: Claim) -> str | None:
+def _bad_technique(claim: Claim, record: Record) -> str | None:
     named = [*claim.techniques, *(_TECHNIQUE.findall(claim.text) if claim.kind != "observation" else ())]
     for name in named:
         found = attack.technique(name)
         if found is None or found.withdrawn:
             return f"ATT&CK {attack.version()} {'has no' if found is None else 'withdrew'} {name}"
-    return None
+    return _foreign_technique(named, claim, record)
+
+
+def _foreign_technique(named: Iterable[str], claim: Claim, record: Record) -> str | None:
+    """A technique that no hunt gives to behaviour in the cited rows; sub-techniques of one technique count as one."""
+    wanted = {found.id.partition(".")[0] for name in named if (found := attack.technique(name))}
+    if record.library is None or not claim.evidence:
+        return None
+    for name in claim.evidence:
+        if not wanted:
+            return None
+        event = Event.of(record.evidence[name])
+        for label in record.library.label(event.fields, event.event_class):
+            wanted -= {technique.partition(".")[0] for technique in label.techniques}
+    return f"no hunt recognises {min(wanted)} in the cited rows" if wanted else None
 
 
 def _bad_observation(claim: Claim, record: Record) -> str | None:
     if claim.predicate == NOT_FOUND:
         return _bad_absence(claim, record)
     rows = [record.evidence[name] for name in claim.evidence]
-    events = [_event(row) for row in rows]
+    events = [Event.of(row) for row in rows]
     if any(event.time is None for event in events):
         return f"{rows[0].id} has no time"
+    if claim.time is not None and not any(
+        abs(claim.time - event.time) <= CLOCK_SLACK for event in events if event.time
+    ):
+        return "its time is that of no cited row"
+    if problem := _needless(claim, rows):
+        return problem
     if claim.predicate == TALLY:
         return None if claim.text == tally_text(events) else "the cited rows do not count up to it"
     if claim.predicate == COUNTED:
@@ -187,17 +259,14 @@ def _bad_observation(claim: Claim, record: Record) -> str | None:
     return _bad_sentence(claim, groups[0], rows, record)
 
 
-def _event(row: Evidence) -> Event:
-    return Event(
-        evidence=row.id,
-        platform=Platform(row.platform),
-        collection=row.collection,
-        event_class=EventClass(row.event_class),
-        time=row.time,
-        host=row.host,
-        user=row.user,
-        fields=row.fields,
-    )
+def _needless(claim: Claim, rows: Sequence[Evidence]) -> str | None:
+    """A citation that adds nothing: a row named twice, or a query that returned none of the cited rows."""
+    if len(set(claim.evidence)) < len(claim.evidence):
+        return "it cites one row twice"
+    if claim.predicate in weighing.SENTENCES or claim.predicate == COUNTED:
+        return None
+    needless = sorted(set(claim.queries) - {row.query for row in rows})
+    return f"{needless[0]} returned none of the cited rows" if needless else None
 
 
 def _bad_sentence(claim: Claim, group: Group, rows: Sequence[Evidence], record: Record) -> str | None:
