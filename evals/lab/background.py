@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,17 +34,24 @@ _TASKS = (
 )  # fmt: skip
 
 
-def fill(scene: Scene, world: Mapping[str, Any], seed: int, scale: int) -> None:
-    """About 50,000 events for each unit of scale, over 14 days up to the end."""
+EVENTS = 50_000
+"""Of a lab, for each unit of scale beyond the first."""
+BACKGROUND = "background"
+"""The story that all of it is part of."""
+
+
+def fill(scene: Scene, world: Mapping[str, Any], seed: int) -> None:
+    """Alerts of 45 days that are closed, and the events of 14 everyday days up to the end."""
+    first = len(scene.seen)
     draw = random.Random(f"background-{seed}")
     for day in range(DAYS):
         midnight = (scene.end - timedelta(days=day)).replace(hour=0, minute=0, second=0, microsecond=0)
         for host in scene.hosts.values():
-            for _ in range(scale):
-                if host.product == "Workstation":
-                    _working_day(scene, world, host, midnight, draw)
-                else:
-                    _server_day(scene, host, midnight, draw)
+            if host.product == "Workstation":
+                _working_day(scene, world, host, midnight, draw)
+            else:
+                _server_day(scene, host, midnight, draw)
+    scene.seen[first:] = [replace(item, story=BACKGROUND) for item in scene.seen[first:]]
     _old_alerts(scene, draw)
 
 

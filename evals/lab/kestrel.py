@@ -10,10 +10,11 @@ from typing import Any
 
 from ...knowledge.loading import parsed
 from ...tools.languages.vocabulary import EventClass
-from .background import fill
+from .background import BACKGROUND, DAYS, EVENTS, fill
 from .identity import CID, aid, digest, guid, threat_id
 from .names import Names
 from .observation import DEFENDER, FALCON, SENTINEL, SENTINELONE, Observation
+from .repeats import Repeats
 from .rows import rows_of
 from .scene import Host, Scene
 from .stories import STORIES, Story
@@ -44,7 +45,7 @@ def build(seed: int, scale: int, stories: Iterable[Story] = STORIES) -> tuple[li
 
     Args:
         seed: What names, dates and background are drawn from.
-        scale: How much background there is.
+        scale: How much background there will be (`more`).
         stories: What happens beside the background.
     """
     facts = _drawn(seed)
@@ -61,7 +62,7 @@ def build(seed: int, scale: int, stories: Iterable[Story] = STORIES) -> tuple[li
     _directory(scene, facts)
     for story in stories:
         story(scene, facts)
-    fill(scene, facts, seed, scale)
+    fill(scene, facts, seed)
     alerts: dict[str, str] = {}
     seen = [_finished(item, names, seed, alerts) for item in scene.seen]
     meta = {
@@ -80,6 +81,16 @@ def rows(seen: list[Observation]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Rows of every vendor that saw something, oldest first."""
     for item in sorted(seen, key=lambda item: item.time):
         yield from rows_of(item)
+
+
+def more(seen: Iterable[Observation], seed: int, scale: int) -> Repeats | None:
+    """The background that a scale above 1 repeats; what happened in it, beside it or never stays as it is."""
+    if scale <= 1:
+        return None
+    everyday = [item for item in seen if item.story == BACKGROUND and item.event_class is not EventClass.FINDING]
+    end = end_of(seed)
+    lowest, highest = end - timedelta(days=DAYS), end - timedelta(seconds=30)
+    return Repeats(rows(everyday), scale * EVENTS, lowest, highest)
 
 
 def _finished(item: Observation, names: Names, seed: int, alerts: dict[str, str]) -> Observation:

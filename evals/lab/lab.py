@@ -18,6 +18,7 @@ from .store import TELEMETRY, TelemetryStore
 
 if TYPE_CHECKING:
     from ...tools.vendors.estate import Estate
+    from .repeats import Repeats
 
 SCENARIOS = ("kestrel",)
 FORMAT = 4
@@ -75,7 +76,8 @@ class Lab:
         from . import kestrel
 
         seen, meta = kestrel.build(seed, scale)
-        return cls._write(place, kestrel.rows(seen), {**meta, "format": FORMAT}, anew=anew)
+        more = kestrel.more(seen, seed, scale)
+        return cls._write(place, kestrel.rows(seen), {**meta, "format": FORMAT}, anew=anew, more=more)
 
     @classmethod
     def load(cls, paths: Sequence[Path], directory: Path | None = None, *, home: Path | None = None) -> dict[str, Any]:
@@ -99,7 +101,9 @@ class Lab:
         return {"directory": str(lab.directory), **recording.report}
 
     @classmethod
-    def _write(cls, place: Path, rows: Any, meta: dict[str, Any], *, anew: bool = False) -> Self:
+    def _write(
+        cls, place: Path, rows: Any, meta: dict[str, Any], *, anew: bool = False, more: "Repeats | None" = None
+    ) -> Self:
         """Write the telemetry; `anew`: in place of what is there, and the state of the vendors stays."""
         if (place / TELEMETRY).is_file() and not anew:
             return cls(place)
@@ -108,7 +112,7 @@ class Lab:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=".lab-") as draft:
-                TelemetryStore.create(Path(draft) / TELEMETRY, rows, meta)
+                TelemetryStore.create(Path(draft) / TELEMETRY, rows, meta, more)
                 if anew:
                     os.replace(Path(draft) / TELEMETRY, place / TELEMETRY)
                 else:

@@ -11,11 +11,14 @@ from typing import Any, TextIO
 import duckdb
 
 from ...knowledge.errors import StorageError
+from .repeats import Repeats, is_repeated, repeat, times
 from .tables import tables
 
 TELEMETRY = "telemetry.duckdb"
 COPIES = frozenset({"splunk_events"})
 """Tables of a platform without a client: the same events once more, which `events` does not count again."""
+_MEMORY = "1536MB"
+"""What DuckDB may hold while it repeats rows."""
 Row = Mapping[str, Any]
 
 
@@ -26,7 +29,9 @@ class TelemetryStore:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, rows: Iterable[tuple[str, Row]], meta: Mapping[str, Any]) -> "TelemetryStore":
+    def create(
+        cls, path: Path, rows: Iterable[tuple[str, Row]], meta: Mapping[str, Any], more: Repeats | None = None
+    ) -> "TelemetryStore":
         """Write a new file.
 
         Rows go to JSON lines first and are read by DuckDB in one go: row-wise inserts take minutes for what this does
@@ -36,14 +41,18 @@ class TelemetryStore:
             path: The file; it must not exist.
             rows: (table, row) in any order.
             meta: What the lab says of itself: clock, seed, names, alerts.
+            more: Rows that are repeated, by the database itself, until there are as many events as it wants.
 
         Raises:
             StorageError: the folder cannot be written, or the disk is full.
         """
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                counts = _spool(Path(folder), rows)
-                _load(path, Path(folder), counts, meta)
+            with tempfile.TemporaryDirectory() as folder, duckdb.connect(str(path)) as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                counts = _load(connection, Path(folder), rows)
+                if more is not None:
+                    _repeat(connection, Path(folder), more, counts)
+                _sign(connection, counts, meta)
         except (OSError, duckdb.Error) as exc:
             raise StorageError(f"the lab's telemetry {path} cannot be written: {exc}") from exc
         return cls(path)
@@ -87,20 +96,45 @@ def _plain(value: object) -> str:
 _JSON = json.JSONEncoder(default=_plain)
 
 
-def _load(path: Path, folder: Path, counts: Mapping[str, int], meta: Mapping[str, Any]) -> None:
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for table, columns in tables().items():
-            typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-            connection.execute(f'CREATE TABLE "{table}" ({typed})')
-            if counts.get(table):
-                spec = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': '{kind}'" for name, kind in columns.items())
-                names = ", ".join(f'"{name}"' for name in columns)
-                source = str(folder / f"{table}.jsonl").replace("'", "''")
-                connection.execute(
-                    f"INSERT INTO \"{table}\" SELECT {names} FROM read_json('{source}', "
-                    f"format='newline_delimited', columns={{{spec}}}, maximum_object_size=33554432)"
-                )
-        told = sum(number for table, number in counts.items() if table not in COPIES)
-        written = {**meta, "tables": dict(counts), "events": told}
-        connection.executemany("INSERT INTO lab_meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in written.items()])
+def _load(connection: duckdb.DuckDBPyConnection, folder: Path, rows: Iterable[tuple[str, Row]]) -> dict[str, int]:
+    counts = _spool(folder, rows)
+    for table, columns in tables().items():
+        typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        connection.execute(f'CREATE TABLE "{table}" ({typed})')
+        if counts.get(table):
+            connection.execute(f'INSERT INTO "{table}" {_spooled(table, folder)}')
+    return counts
+
+
+def _repeat(connection: duckdb.DuckDBPyConnection, folder: Path, more: Repeats, counts: dict[str, int]) -> None:
+    connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    connection.execute("SET preserve_insertion_order = false")
+    each = _spool(folder, ((table, row) for table, row in more.rows if is_repeated(table)))
+    count = times(more.events, _told(counts), _told(each))
+    for table, rows in each.items():
+        connection.execute(f"CREATE TEMP TABLE background AS {_spooled(table, folder)}")
+        repeat(connection, table, "background", tables()[table], count, more)
+        connection.execute("DROP TABLE background")
+        counts[table] = counts.get(table, 0) + rows * count
+
+
+def _spooled(table: str, folder: Path) -> str:
+    """The query that reads the rows of a table from its spool file."""
+    columns = tables()[table]
+    spec = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': '{kind}'" for name, kind in columns.items())
+    names = ", ".join(f'"{name}"' for name in columns)
+    source = str(folder / f"{table}.jsonl").replace("'", "''")
+    return (
+        f"SELECT {names} FROM read_json('{source}', "
+        f"format='newline_delimited', columns={{{spec}}}, maximum_object_size=33554432)"
+    )
+
+
+def _told(counts: Mapping[str, int]) -> int:
+    return sum(number for table, number in counts.items() if table not in COPIES)
+
+
+def _sign(connection: duckdb.DuckDBPyConnection, counts: Mapping[str, int], meta: Mapping[str, Any]) -> None:
+    """Write what the lab says of itself."""
+    written = {**meta, "tables": dict(counts), "events": _told(counts)}
+    connection.executemany("INSERT INTO lab_meta VALUES (?, ?)", [(k, json.dumps(v)) for k, v in written.items()])
