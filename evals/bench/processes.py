@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TOLD = """
-import atexit, json, os, sys, time
-def told(path=sys.argv.pop(1)):
+import atexit, json, sys, time
+def peak():
+    try:
+        with open('/proc/self/status') as status:  # what getrusage says on Linux counts the parent's memory too
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith('VmHWM'))
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
-    except ImportError:  # Windows tells it elsewhere
-        peak = 0
-    else:
-        unit = 1 if sys.platform == 'darwin' else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+def told(path=sys.argv.pop(1)):
     with open(path, 'w') as file:
-        json.dump([time.process_time(), peak], file)
+        json.dump([time.process_time(), peak()], file)
 atexit.register(told)
 """
 ASKING = "sys.argv[0] = 'tracehound'\nfrom tracehound.cli import main\nmain()"
