@@ -33,3 +33,7 @@ test: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m tracehound.evals.bench
 	$(BIN)/python -m tracehound.evals.bench.languages
+
+# The deck with a model, side by side in three ways: make eval MODEL=name BASE_URL=http://127.0.0.1:8080/v1 [EVAL="--only d001"]
+eval: .venv/installed
+	$(BIN)/python -m tracehound.evals.ways --model "$(MODEL)" --base-url "$(BASE_URL)" $(EVAL)

@@ -17,6 +17,7 @@ from ..graphs.calling import Caller
 from ..graphs.draft import Draft
 from ..graphs.investigate import compile_graph
 from ..graphs.state import GRAPH_VERSION, SERDE, Budget, Deps, State
+from ..graphs.ways import Ways
 from ..graphs.workspace import Workspace
 from ..knowledge.errors import ConfigurationError, NotSupportedError, UsageError
 from ..tools.evidence.case import Case
@@ -47,6 +48,7 @@ class Copilot:
         settings: Settings | None = None,
         home: Path | None = None,
         budget: Budget | None = None,
+        ways: Ways | None = None,
     ) -> None:
         """Connect a model to an estate.
 
@@ -56,7 +58,14 @@ class Copilot:
             settings: Settings; read from the environment by default.
             home: Folder of cases and approvals, instead of the settings' one.
             budget: Limits of one question.
+            ways: How a model takes part; evals compare them.
+
+        Raises:
+            ConfigurationError: queries that were not checked by the product are meant for live vendors.
         """
+        if ways is not None and ways.query is not Ways().query and estate.kind == "live":
+            raise ConfigurationError("queries to live vendors are always checked; compare other ways on a lab")
+        self.ways = ways or Ways()
         self.settings = settings or Settings()
         self.estate = estate
         self.home = check_folder(home or self.settings.home)
@@ -161,7 +170,7 @@ class Copilot:
             if case:
                 workspace.recall()
             else:
-                opened.add_traffic("estate", {"kind": self.estate.kind, "name": self.estate.name})
+                opened.add_traffic("estate", described(self.estate))
             deps = Deps(
                 estate=self.estate,
                 library=self.library,
@@ -173,6 +182,7 @@ class Copilot:
                 user=self.settings.user,
                 model_name=self.model_name,
                 budget=self.budget,
+                ways=self.ways,
                 search_text=self._search_text,
                 emit=lambda event: queue.put_nowait(dict(event)),
             )
@@ -194,7 +204,16 @@ class Copilot:
     async def _run(self, question: str, case: str, options: dict[str, Any], deps: Deps) -> None:
         from langsmith import tracing_context
 
-        number = deps.workspace.case.add_traffic("turn", {"question": question})
+        asked = deps.workspace.platforms
+        number = deps.workspace.case.add_traffic(
+            "turn",
+            {
+                "question": question,
+                "now": deps.now.isoformat(),
+                "options": options,
+                "platforms": sorted(item.value for item in asked) if asked else None,
+            },
+        )
         # Every question has a thread of its own: nothing of one that was declined or broke off reaches the next.
         config = _config(f"{case}:{number}")
         # LangSmith would send prompts away when its variable is set; evidence leaves by no side door.
@@ -233,6 +252,17 @@ class Copilot:
         from .toolbox import toolbox
 
         return toolbox(self)
+
+
+def described(estate: Estate) -> dict[str, Any]:
+    """What a case keeps of the estate that it was asked of, so that it can be asked again without it."""
+    return {
+        "kind": estate.kind,
+        "name": estate.name,
+        "platforms": sorted(platform.value for platform in estate.platforms),
+        "retention_days": {platform.value: days for platform, days in estate.retention_days.items()},
+        "tenants": {platform.value: tenant for platform, tenant in estate.tenants.items()},
+    }
 
 
 def _config(thread_id: str) -> RunnableConfig:

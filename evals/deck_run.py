@@ -18,7 +18,10 @@ from typing import Any
 from ..agent import Copilot, Settings
 from ..agent.outcome import exit_code
 from ..knowledge.errors import TracehoundError
+from ..tools.evidence.case import Case
 from ..tools.evidence.records import Answer
+from ..tools.languages.query import Language
+from ..tools.languages.translate import check_query
 from .deck import DeckItem, Names
 from .lab.names import DOMAIN
 from .opening import Source, Traffic, opened, tape_path
@@ -74,6 +77,8 @@ class Turn:
     code: int
     seconds: float
     error: str | None = None
+    written: tuple[tuple[str, bool], ...] = ()
+    """Queries that the model wrote, and whether the check passes them."""
 
 
 async def run_deck(
@@ -136,14 +141,14 @@ async def _turns(job: DeckJob, item: DeckItem) -> list[Turn]:
     with TemporaryDirectory(prefix="tracehound-eval-", ignore_cleanup_errors=True) as home:
         async with opened(job.source, job.settings, Path(home), **job.changes) as copilot:
             for question in item.turns:
-                turns.append(turn := await _ask(copilot, question, case))
+                turns.append(turn := await _ask(copilot, question, case, Path(home)))
                 if turn.answer is None:
                     break
                 case = turn.answer.case
     return turns
 
 
-async def _ask(copilot: Copilot, question: str, case: str | None) -> Turn:
+async def _ask(copilot: Copilot, question: str, case: str | None, home: Path) -> Turn:
     started = time.perf_counter()
     # A fault of the product comes back as a value: it breaks this question, not the run.
     (answer,) = await asyncio.gather(
@@ -151,7 +156,7 @@ async def _ask(copilot: Copilot, question: str, case: str | None) -> Turn:
     )
     seconds = time.perf_counter() - started
     if isinstance(answer, Answer):
-        return Turn(question, answer, exit_code(answer), seconds)
+        return Turn(question, answer, exit_code(answer), seconds, written=_written(home, answer.case))
     if not isinstance(answer, Exception):
         raise answer
     code = answer.exit_code if isinstance(answer, TracehoundError) else 1
@@ -185,7 +190,34 @@ def _row(job: DeckJob, item: DeckItem, turns: Sequence[Turn], names: Names) -> d
         "measures": measures,
         "wall_ms": round(sum(turn.seconds for turn in turns) * 1000),
         **_usage(turns),
+        "written": _counted(turns),
     }
+
+
+def _written(home: Path, case: str) -> tuple[tuple[str, bool], ...]:
+    """Every query that the model wrote in a case so far, held against the check anew."""
+    with Case.open(home, case, write=False) as kept:
+        actions = [action for line in kept.traffic("model") for action in line.body["actions"]]
+    found: dict[str, bool] = {}
+    for action in actions:
+        if action["tool"] == "raw_query":
+            _, language, collection = action["arguments"]["source"].split("/")
+            text = action["arguments"]["text"]
+            found[text] = check_query(Language(language), text, collection).sendable
+    return tuple(found.items())
+
+
+def _counted(turns: Sequence[Turn]) -> dict[str, int]:
+    """What became of the queries that the model wrote: those that failed the check were repaired, dropped or sent."""
+    written = turns[-1].written
+    invalid = {text for text, sendable in written if not sendable}
+    asked = [query for turn in turns if turn.answer for query in turn.answer.queries]
+    # The text that is sent may have the window added behind it.
+    dropped = {text for text in invalid for query in asked if query.status == "refused" and text in query.text}
+    sent = {text for text in invalid for query in asked if query.status != "refused" and text in query.text}
+    repaired = len(invalid) - len(dropped) - len(sent)
+    counts = {"repaired": repaired, "dropped": len(dropped), "sent": len(sent)}
+    return {"queries": len(written), "invalid": len(invalid), **counts}
 
 
 def _missing(last: Turn, outcome: str, measures: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -205,8 +237,7 @@ def _usage(turns: Sequence[Turn]) -> dict[str, int]:
         name: sum(getattr(item, name) for item in used)
         for name in ("queries", "model_calls", "input_tokens", "output_tokens")
     }
-    refused = sum(query.status == "refused" for turn in turns if turn.answer for query in turn.answer.queries)
-    return {**total, "most_input_tokens": max((item.input_tokens for item in used), default=0), "refused": refused}
+    return {**total, "most_input_tokens": max((item.input_tokens for item in used), default=0)}
 
 
 def _told(turn: Turn) -> dict[str, Any]:

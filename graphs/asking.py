@@ -11,7 +11,7 @@ from ..knowledge.errors import QueryError, VendorAuthError
 from ..tools.evidence.records import QueryRecord
 from ..tools.languages.query import Language, Platform, Query
 from ..tools.languages.search import Search, Window
-from ..tools.languages.translate import raw_query, translate
+from ..tools.languages.translate import translate
 from ..tools.vendors.estate import QueryRun
 from .plan import Wanted, askable
 from .state import Deps, Task
@@ -90,7 +90,7 @@ def query_of(task: Task, deps: Deps) -> Query:
     """
     if "raw" in task:
         raw = task["raw"]
-        return raw_query(
+        return deps.ways.query(
             Platform(raw["platform"]), Language(raw["language"]), raw["collection"], raw["text"],
             Window.model_validate(raw["window"]), raw["limit"],
         )  # fmt: skip

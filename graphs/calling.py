@@ -7,6 +7,7 @@ repair, and what it could not put right is left out.
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,8 +16,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from .. import prompts
-from ..knowledge.errors import ModelUnavailableError
-from .reading import Action, Tool, compact, outline, read_actions, shown, text_of
+from ..knowledge.errors import BudgetError, ModelUnavailableError
+from .reading import Action, Reading, Tool, compact, outline, read_actions, shown, text_of
 
 Dialect = Literal["native", "json_schema", "fenced"]
 DIALECTS: tuple[Dialect, ...] = ("native", "json_schema", "fenced")
@@ -50,29 +51,43 @@ class Caller:
     patience: float = PATIENCE
     _understood: Dialect | None = field(default=None, init=False)
 
-    async def choose(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> Choice:
+    async def choose(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Tool], most_input: int | None = None
+    ) -> Choice:
         """One turn: ask, read, validate, and let the model repair twice.
+
+        Args:
+            messages: What is said to it.
+            tools: What it may ask for.
+            most_input: Tokens that it may read in this turn; a request that would read more is not made.
 
         Returns:
             The actions of the last answer that are valid, and what was wrong with the rest.
 
         Raises:
             ModelUnavailableError: no usable answer from the server, or none in time.
+            BudgetError: already the first request would read more than `most_input`.
         """
         try:
             async with asyncio.timeout(self.patience):
-                return await self._converse(messages, tools)
+                return await self._converse(messages, tools, most_input)
         except TimeoutError as exc:
             raise ModelUnavailableError(
                 f"the model gave no usable answer within {self.patience:.0f} s; try a smaller or faster one, "
                 "or TRACEHOUND_MODEL=offline"
             ) from exc
 
-    async def _converse(self, messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> Choice:
+    async def _converse(self, messages: Sequence[BaseMessage], tools: Sequence[Tool], most_input: int | None) -> Choice:
         dialect, *others = self._dialects()
         talk, replies, repairs = list(messages), list[AIMessage](), 0
         sent = received = 0
+        reading = Reading((), (), attempted=False)
         while True:
+            if most_input is not None and sent + weight_of(talk, tools) > most_input:
+                if not replies:
+                    raise BudgetError(f"limit reached: {most_input} input tokens are left for the model")
+                problem = "; ".join((*reading.problems, "no tokens are left to correct it"))
+                return Choice(reading.actions, tuple(replies), len(replies), sent, received, problem)
             try:
                 reply = await self._ask(dialect, talk, tools)
             except ModelUnavailableError as exc:
@@ -158,6 +173,12 @@ def usage_of(reply: AIMessage, sent: Sequence[BaseMessage]) -> tuple[int, int]:
     if usage:
         return usage["input_tokens"], usage["output_tokens"]
     return sum(len(text_of(message)) for message in sent) // 4, len(shown(reply)) // 4
+
+
+def weight_of(messages: Sequence[BaseMessage], tools: Sequence[Tool]) -> int:
+    """Tokens that a request will be about, told before it is made: JSON has some three characters in one."""
+    said = sum(len(text_of(message)) for message in messages)
+    return (said + sum(len(json.dumps(tool.as_openai())) for tool in tools)) // 3
 
 
 def _cut_short(exc: Exception) -> AIMessage | None:

@@ -16,11 +16,12 @@ from ..knowledge.errors import BudgetError, ModelError
 from ..tools.languages.query import Language, Platform, Query
 from ..tools.languages.search import Window
 from ..tools.languages.translate import raw_query
-from .calling import REPAIRS, Choice
+from .calling import ECHO, REPAIRS, Choice
 from .plan import Wanted, hosts_of
 from .reading import Action, Tool, shown
 from .state import Deps, Scope
 from .think import Candidate, search_from, situation, tools_for
+from .ways import RawQuery, Ways
 from .workspace import failed
 
 RAW_LIMIT = 1_000
@@ -46,13 +47,20 @@ async def consult(question: str, scope: Scope, candidates: Sequence[Candidate], 
     Raises:
         ModelUnavailableError: no usable answer from the server.
         ModelError: nonsense after two repairs.
-        BudgetError: the model's tokens are used up.
     """
+    ways = deps.ways
     tools = tools_for(
-        candidates, scope.slots, platforms=deps.platforms, free=turn == 0, raw=deps.model_name != "offline"
+        candidates,
+        scope.slots,
+        platforms=deps.platforms,
+        free=turn == 0,
+        raw=ways.raw and deps.model_name != "offline",
+        typed=ways.typed,
     )
-    messages = situation(question, scope.window, candidates, scope.slots, turn)
-    choice = await _choose(messages, tools, deps)
+    messages = situation(question, scope.window, candidates if ways.typed else (), scope.slots, turn)
+    choice = await choose(messages, tools, deps)
+    if choice is None:
+        return Additions()
     if not choice.actions:
         raise ModelError(
             f"the model's answer could not be used after {REPAIRS} repairs ({choice.problem[:300]}); "
@@ -67,11 +75,22 @@ async def consult(question: str, scope: Scope, candidates: Sequence[Candidate], 
     )
 
 
-async def _choose(messages: Sequence[BaseMessage], tools: Sequence[Tool], deps: Deps) -> Choice:
-    choice = await deps.caller.choose(messages, tools)
-    deps.workspace.record_model(deps.model_name, messages, choice)
-    if deps.workspace.input_tokens > deps.budget.input_tokens:
-        raise BudgetError(f"limit reached: {deps.workspace.input_tokens} input tokens of {deps.budget.input_tokens}")
+async def choose(messages: Sequence[BaseMessage], tools: Sequence[Tool], deps: Deps) -> Choice | None:
+    """One turn of the model within its tokens; None when they are used up, which the answer tells as a gap.
+
+    Raises:
+        ModelUnavailableError: no usable answer from the server.
+    """
+    workspace, budget = deps.workspace, deps.budget.input_tokens
+    try:
+        choice = await deps.caller.choose(messages, tools, most_input=budget - workspace.input_tokens)
+    except BudgetError:
+        workspace.model_done = True
+        workspace.model_limit = (
+            f"limit reached: the model was not asked further, it has read {workspace.input_tokens} of {budget} tokens"
+        )
+        return None
+    workspace.record_model(deps.model_name, messages, choice)
     return choice
 
 
@@ -80,14 +99,18 @@ async def _with_checked_queries(
 ) -> tuple[list[Action], list[Query]]:
     """Every action, and those of its raw queries that may be sent, after at most two turns of repair."""
     actions = list(choice.actions)
-    fine, wrong = _sorted_queries(choice.actions, window)
-    for _ in range(REPAIRS):
+    fine, wrong = _sorted_queries(choice.actions, window, deps.ways)
+    for _ in range(deps.ways.repairs):
         if not wrong:
             break
         diagnostics = "\n".join(f"- {problem}" for _, problem in wrong)
         repair = HumanMessage(prompts.load("query_repair", diagnostics=diagnostics))
-        choice = await _choose([*messages, AIMessage(shown(choice.messages[-1])), repair], tools, deps)
-        passed, failing = _sorted_queries(choice.actions, window)
+        said = AIMessage(shown(choice.messages[-1])[:ECHO])
+        again = await choose([*messages, said, repair], tools, deps)
+        if again is None:
+            break
+        choice = again
+        passed, failing = _sorted_queries(choice.actions, window, deps.ways)
         actions += choice.actions
         fine += passed
         if choice.actions:
@@ -98,12 +121,14 @@ async def _with_checked_queries(
     return actions, fine
 
 
-def _sorted_queries(actions: Sequence[Action], window: Window) -> tuple[list[Query], list[tuple[Query, str]]]:
+def _sorted_queries(
+    actions: Sequence[Action], window: Window, ways: Ways
+) -> tuple[list[Query], list[tuple[Query, str]]]:
     """The raw queries among some actions: those that may be sent, and those that may not with the reason."""
     fine, wrong = list[Query](), list[tuple[Query, str]]()
     for action in actions:
         if action.tool == "raw_query":
-            query, problem = query_from(action.arguments, window)
+            query, problem = query_from(action.arguments, window, ways.query)
             if problem:
                 wrong.append((query, problem))
             else:
@@ -111,18 +136,18 @@ def _sorted_queries(actions: Sequence[Action], window: Window) -> tuple[list[Que
     return fine, wrong
 
 
-def query_from(arguments: BaseModel, window: Window) -> tuple[Query, str]:
+def query_from(arguments: BaseModel, window: Window, make: RawQuery = raw_query) -> tuple[Query, str]:
     """The query that the arguments of `raw_query` hold, over the window of the question, and why it must not be sent.
 
     The reason is empty when it may be sent.
     """
     given = arguments.model_dump()
     platform, language, collection = str(given["source"]).split("/")
-    query = raw_query(Platform(platform), Language(language), collection, given["text"], window, RAW_LIMIT)
+    query = make(Platform(platform), Language(language), collection, given["text"], window, RAW_LIMIT)
     if not query.check.sendable:
         found = [item.message for item in query.check.diagnostics if item.severity != "info"]
         return query, "; ".join(found) or "it does more than read"
-    if query.language is Language.FQL and collection == "alerts" and query.text == given["text"]:
+    if make is raw_query and query.language is Language.FQL and collection == "alerts" and query.text == given["text"]:
         # FQL alone carries its time in the text; where the text names one, the window was not added.
         return query, "it names a time of its own; leave that out, the window of the question is added"
     return query, ""

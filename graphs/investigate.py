@@ -27,6 +27,7 @@ from .draft import story
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
 from .neighbours import baseline, neighbours
 from .obliged import obliged_hunts
+from .pivots import pivot
 from .plan import Wanted, findings_about, hunt_searches, mails_about
 from .relating import asked_relations, first_searches, next_searches, with_included, with_labelling
 from .respond import response_graph
@@ -229,11 +230,11 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     elif turn == 0 and state["route"] == "search":
         candidates = near_hunts(state["question"], scope, deps)
         best = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
-        obliged = with_included(best, deps.library)
+        obliged = with_included(best, deps.library) if deps.ways.obliged else ()
         wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         findings = findings_about(scope.hosts, scope.users, scope.window)
         mails = mails_about(scope.slots.get("email", ()), scope.window)
-        wanted += [item for item in (findings, mails) if item]
+        wanted += [item for item in (findings, mails) if item and deps.ways.obliged]
         added = await consult(state["question"], scope, candidates, turn, deps)
         chosen = tuple(hunt for hunt in added.hunts if hunt not in obliged)
         extra += [item for hunt in chosen for item in _searches(deps.library.get(hunt), scope, deps)]
@@ -248,6 +249,7 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     else:
         wanted += await _following(scope.without_added(), state, deps)
         extra += await _following(scope, state, deps) if scope.added else []
+        extra += await pivot(state["question"], scope, story(scope, deps), turn, deps)
     planned = within_budget(tasks_for(wanted, deps), deps)
     planned = agreed([*planned, *_additional(extra, raw, deps)], deps)
     plan = [{"purpose": task["purpose"], "view": task.get("view", "raw")} for task in planned]

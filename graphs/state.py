@@ -11,6 +11,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import BaseModel, ConfigDict
 
 from ..tools.languages.search import Window
+from .ways import Ways
 
 if TYPE_CHECKING:
     from ..tools.languages.query import Platform
@@ -102,7 +103,8 @@ class Budget:
     """Queries that a model may add to those; they never use up what is obliged."""
     turns: int = 6
     query_seconds: float = 180.0
-    input_tokens: int = 200_000
+    input_tokens: int = 12_000
+    """What a model may read in one investigation."""
     default_days: int = 7
 
 
@@ -120,6 +122,7 @@ class Deps:
     user: str
     model_name: str
     budget: Budget = field(default_factory=Budget)
+    ways: Ways = field(default_factory=Ways)
     search_text: Callable[[str, int], list[Any]] | None = None
     """Retrieval over hunts and runbooks: (query, k) to passages."""
     emit: Callable[[Mapping[str, Any]], None] = lambda event: None

@@ -274,6 +274,8 @@ def _tell_gaps(scope: Scope, draft: Draft, deps: Deps) -> None:
     if workspace.skipped:
         text = f"limit reached: {workspace.skipped} planned queries were not sent, {deps.budget.queries} is the budget"
         draft.gaps.append(Gap(kind="not_queried", text=text))
+    if workspace.model_limit:
+        draft.gaps.append(Gap(kind="not_queried", text=workspace.model_limit))
     for found in draft.gaps:
         draft.claims.append(claiming.gap(f"C{len(draft.claims) + 1}", found))
         deps.emit({"type": "gap", "gap": found.model_dump(mode="json")})

@@ -78,6 +78,7 @@ def tools_for(
     platforms: Collection[Platform] = frozenset(Platform),
     free: bool,
     raw: bool = True,
+    typed: bool = True,
 ) -> list[Tool]:
     """The tools of one turn; their enums hold only what code found, so an argument cannot invent a target.
 
@@ -87,17 +88,18 @@ def tools_for(
         platforms: Where a raw query may go.
         free: Whether text of the model's own may enter a search at all; never after telemetry was read.
         raw: Whether raw queries are offered to this model.
+        typed: Whether hunts and typed searches are.
     """
     tools = []
     hunts = tuple(candidate.hunt.id for candidate in candidates if candidate.fits)
-    if hunts:
+    if hunts and typed:
         one_of: Any = Literal[hunts]
         run_hunt = create_model("RunHunt", __base__=_Arguments, hunt=(one_of, ...))
         tools.append(
             Tool("run_hunt", "Run a hunt of the library; its parameters are filled from the question.", run_hunt)
         )
     entities = {kind: tuple(values) for kind, values in slots.items() if values and kind in ENTITY_ATTRIBUTES}
-    if entities or free:
+    if typed and (entities or free):
         tools.append(
             Tool("search", "Search events of one class for the named entities.", _search_arguments(entities, free))
         )

@@ -53,6 +53,10 @@ class Workspace:
     """Of these, how many a vendor refused because of the credentials."""
     added: int = 0
     """Queries that a model added to those that the question and the findings oblige."""
+    model_done: bool = False
+    """Whether the model has nothing to add, or no tokens left."""
+    model_limit: str = ""
+    """Why it was not asked further."""
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0

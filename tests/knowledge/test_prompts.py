@@ -13,6 +13,7 @@ from tracehound.prompts.quoting import CLOSE, OPEN, QuotedRow, mask, quote, rows
 FOLDER = Path(prompts.__file__).parent
 SLOTS = {
     "investigate": {},
+    "pivot": {},
     "action_choice": {"tools": "x"},
     "repair": {"problem": "x", "tools": "y"},
     "query_repair": {"diagnostics": "x"},
