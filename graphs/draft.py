@@ -35,6 +35,8 @@ class Draft:
     declined: Declined | None = None
     summary: str = ""
     suggestions: list[str] = field(default_factory=list)
+    followed: list[Claim] = field(default_factory=list)
+    """What goes with the story by a hunt's relations."""
     counted: set[str] = field(default_factory=set)
     """Rows that an amount was told of."""
     started: float = field(default_factory=monotonic)

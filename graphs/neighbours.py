@@ -30,6 +30,8 @@ TRACES = timedelta(hours=6)
 """How long a suspicious process's connections and files are followed."""
 EPISODE_GAP = timedelta(hours=3)
 BASELINE = timedelta(days=14)
+PLACE_LIMIT = 5_000
+"""Acts of an account from one address: a mass download alone is thousands."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,10 @@ def _places(entries: Sequence[Happening], window: Window) -> list[Wanted]:
         return []
     from_there = Condition(field="src_endpoint.ip", values=addresses)
     where = conjunction(Condition(field="user.name", values=users), from_there)
-    wanted = [Wanted(Search(event_class=kind, where=where, window=window), "neighbours.place") for kind in cloud]
+    wanted = [
+        Wanted(Search(event_class=kind, where=where, window=window, limit=PLACE_LIMIT), "neighbours.place")
+        for kind in cloud
+    ]
     clicks = Search(event_class=EventClass.URL, where=Condition(field="user.name", values=users), window=window)
     return [*wanted, Wanted(clicks, "neighbours.clicked")]
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..tools.evidence import claims as claiming
 from ..tools.evidence.records import Declined, Evidence, Proposal
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import STRONG
@@ -114,7 +115,12 @@ def propose_named(question: str, scope: Scope, draft: "Draft", deps: Deps) -> No
     made = _propose(action, item, platform, reason, (item.id,), deps, requester=deps.user)
     if isinstance(made, Proposal):
         draft.proposals.append(made)
-        draft.summary = f"{action} on {host} ({platform.value}) is proposed as {made.id} and waits for a person."
+        told = f"{action} on {host} ({platform.value}) is proposed as {made.id} and waits for a person."
+        draft.summary = f"{told} {draft.summary}".strip()
+    elif draft.entries:
+        refused, why = made
+        draft.claims.append(claiming.refusal(f"C{len(draft.claims) + 1}", host, f"{why}, recorded as {refused.id}"))
+        draft.summary = f"{draft.claims[-1].text}. {draft.summary}"
     else:
         refused, why = made
         draft.declined = Declined(reason=f"{why}, recorded as {refused.id}", refused=refused.id)

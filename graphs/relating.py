@@ -18,6 +18,7 @@ from ..tools.library import HuntLibrary
 from .matching import slots_of
 from .plan import Wanted, hosts_of, with_addresses
 from .state import Scope
+from .think import Candidate
 
 MOST_FOLLOWED = 12
 """Rows of one kind that are followed."""
@@ -56,6 +57,22 @@ class Asked:
     def purpose(self, relation: str) -> str:
         """What the queries of one of its relations are shown with."""
         return f"{self.hunt.id}#{relation}"
+
+
+def is_composite(hunt: Hunt) -> bool:
+    """Whether a hunt is nothing but several others, asked for together."""
+    return not hunt.searches and bool(hunt.relations.include)
+
+
+def asks_for_several(scope: Scope, library: HuntLibrary) -> bool:
+    """Whether the question is one over several hunts: then their rows are the answer, and no story around each."""
+    return bool(scope.hunts) and scope.hunts[0] in library.hunts and is_composite(library.hunts[scope.hunts[0]])
+
+
+def single_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates, best first, without those that are nothing but several others, unless one of these fits best."""
+    fitting = [item for item in candidates if item.fits]
+    return [item for at, item in enumerate(fitting) if at == 0 or not is_composite(item.hunt)]
 
 
 def with_included(hunts: Iterable[str], library: HuntLibrary) -> tuple[str, ...]:
@@ -111,6 +128,11 @@ def first_searches(
             if spot.back and item.runs(spot.search):
                 limit = item.search(spot.search).limit
                 wanted.append(_before(item, spot.id, spot.search, days_before(window, spot.back), limit))
+        for routine in relations.routine:
+            for name in routine.of:
+                if item.runs(name):
+                    limit = item.search(name).limit
+                    wanted.append(_before(item, routine.id, name, days_before(window, routine.back), limit))
         for absent in relations.absent:
             if all(need in item.values for need in absent.needs):
                 where = with_addresses(bind(absent.where, item.values), addresses)

@@ -1,13 +1,16 @@
-"""Rows told apart by what they share with an earlier row, and by what they differ in: one session, two addresses.
+"""Rows told apart by others: what shares a session and differs in the address, and what is the same every night.
 
-A spot (`tools.hunt_relations`) is a behaviour that no row shows by itself, so it labels rows after they are known. Pure.
+A spot or a routine (`tools.hunt_relations`) is nothing that a row shows by itself, so both are found after the rows are
+known: a spot labels a row, a routine takes the suspicion out of the labels that its hunt gave it. Pure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 
 from ..tools.evidence.event import Event
-from ..tools.hunt_relations import Spot
+from ..tools.evidence.values import base_name
+from ..tools.hunt_relations import Routine, Spot
 from ..tools.hunts import Hunt, bind
 from ..tools.languages.search import matches
 from ..tools.library import Label
@@ -27,6 +30,51 @@ def spotted(hunts: Iterable[Hunt], events: Iterable[Event]) -> Mapping[str, list
                 signal = "context" if is_benign(spot, event) else spot.signal
                 found.setdefault(event.evidence, []).append(Label(hunt.id, spot.id, signal, spot.says, techniques))
     return found
+
+
+def routine_days(hunts: Iterable[Hunt], events: Iterable[Event]) -> Mapping[tuple[str, str], int]:
+    """Hunt and evidence id of rows that are routine, with the number of earlier days on which the same was seen."""
+    held = [event for event in events if event.time is not None]
+    found: dict[tuple[str, str], int] = {}
+    for hunt in hunts:
+        searches = {search.id: search for search in hunt.searches}
+        for routine in hunt.relations.routine:
+            for name in routine.of:
+                where, event_class = bind(searches[name].where, {}), searches[name].event_class
+                rows = [event for event in held if event.event_class is event_class and matches(where, event.fields)]
+                for event, days in _recurring(routine, rows):
+                    found[hunt.id, event.evidence] = max(days, found.get((hunt.id, event.evidence), 0))
+    return found
+
+
+def _recurring(routine: Routine, rows: Iterable[Event]) -> Iterable[tuple[Event, int]]:
+    seen: dict[tuple[str, ...], set[date]] = {}
+    for event in sorted(rows, key=lambda event: (event.time, event.evidence)):
+        assert event.time is not None
+        key = tuple(_plain(event, name) for name in routine.same)
+        if not all(key):
+            continue
+        days, today = seen.setdefault(key, set()), event.time.date()
+        earlier = len(days - {today})
+        if earlier >= routine.days:
+            yield event, earlier
+        days.add(today)
+
+
+def _plain(event: Event, name: str) -> str:
+    """A value for comparing: hosts, accounts and programs by their short names."""
+    if name == "device.hostname":
+        return event.host or ""
+    return base_name(event.text(name)).lower()
+
+
+def without_suspicion(labels: Iterable[Label], hunts: Collection[str]) -> set[Label]:
+    """Labels, those of some hunts as context."""
+    suspicious = ("strong", "medium")
+    return {
+        replace(label, signal="context") if label.hunt in hunts and label.signal in suspicious else label
+        for label in labels
+    }
 
 
 def is_benign(spot: Spot, event: Event) -> bool:

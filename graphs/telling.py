@@ -29,6 +29,8 @@ from .verdict import tell_triage
 
 MAX_MATCHES = 60
 MAX_INSTRUCTIONS = 3
+MAX_FOLLOWED = 4
+"""Rows that go with others which the summary tells."""
 MAX_HOSTS = 12
 """Hosts that an entry about an amount names."""
 
@@ -125,7 +127,7 @@ def _tell_amounts(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps
     ordinary: set[str] = set()
     shown = {name for entry in draft.entries for name in entry.evidence}
     rows = {name: item.query for name, item in deps.workspace.evidence.items()}
-    for amount, queries in related.amounts(asked, scope, deps):
+    for amount, queries in related.amounts(asked, scope, draft, deps):
         claim = counting.claim(f"C{len(draft.claims) + 1}", amount, queries, rows)
         _add(claim, draft, deps)
         draft.counted |= {event.evidence for act in (*amount.acts, *amount.left_out) for event in act.events}
@@ -147,7 +149,8 @@ def _entry_of(amount: counting.Amount, claim: Claim) -> TimelineEntry:
         time=amount.acts[0].time,
         until=amount.acts[-1].time if len(amount.acts) > 1 else None,
         text=claim.text,
-        evidence=claim.evidence,
+        # A claim cites the time before as well; what an entry shows happened in the window.
+        evidence=tuple(dict.fromkeys(event.evidence for event in events)),
         hosts=tuple(dict.fromkeys(event.host for event in events if event.host))[:MAX_HOSTS],
         platforms=tuple(dict.fromkeys(event.platform.value for event in events)),
         verdict="suspicious" if amount.above else "context",
@@ -166,6 +169,7 @@ def _tell_related(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps
         elif shown.isdisjoint(event.evidence for event in told.item.events):
             claim = _observe(told.item, draft, deps, label=told.label)
             draft.entries.append(_entry(told.item, claim, told.verdict, claim.text))
+            draft.followed += [claim] if told.label else []
     for alike in ruled.values():
         claim = _observe(alike[0].item, draft, deps, ruled_out=True, label=alike[0].label)
         draft.entries.append(_ruled_out(alike[0].item, claim, len(alike) - 1, alike[0].because))
@@ -304,7 +308,8 @@ def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
         first = draft.entries[0]
         said = "; ".join(counts) or claiming.cited(first.text, first.evidence, names, limit=2)
         return f"{lead}{absent}{' ' if absent else ''}{said[:1].upper()}{said[1:]}."
-    steps = "; ".join([*counts, *_steps(draft.story.entries, names)]) or claiming.cited(
+    followed = [claiming.cited(claim.text, claim.evidence, names, limit=1) for claim in draft.followed[:MAX_FOLLOWED]]
+    steps = "; ".join([*counts, *_steps(draft.story.entries, names), *followed]) or claiming.cited(
         told[0].text, told[0].evidence, names, limit=2
     )
     hosts = ", ".join(dict.fromkeys(host for entry in told for host in entry.hosts))

@@ -29,7 +29,7 @@ from .asking import platforms_for
 from .draft import Draft, focus
 from .plan import Wanted, askable, hosts_of, with_addresses
 from .relating import Asked, follow_search, followed, goes_with, missing_devices, platform_of
-from .spotting import is_benign
+from .spotting import is_benign, routine_days
 from .state import Deps, Scope
 
 MOST_ROWS = 40
@@ -68,6 +68,9 @@ def _rows_of(item: Asked, happenings: Sequence[Happening], scope: Scope, draft: 
             label = _labelled(row, item, spot.id)
             if label is not None and involves(row, around, draft.story.directory):
                 yield _spotted(spot, row, label)
+    for row, days in _routine_rows(item, happenings, deps):
+        if involves(row, around, draft.story.directory) and _within(row, scope):
+            yield Told(row, None, "benign", f"the same was seen on {days} earlier days")
     for follow in relations.follow:
         label = Label(item.hunt.id, follow.id, follow.signal, follow.says, follow.techniques)
         for row in followed(follow, item, happenings, scope.window):
@@ -84,6 +87,15 @@ def _rows_of(item: Asked, happenings: Sequence[Happening], scope: Scope, draft: 
         for row in happenings:
             if row.event_class is EventClass.DEVICE and row.host in missing:
                 yield Told(row, None, "context")
+
+
+def _routine_rows(item: Asked, happenings: Sequence[Happening], deps: Deps) -> Iterator[tuple[Happening, int]]:
+    """Rows that a hunt would have called suspicious, were they not how things always are."""
+    found = routine_days([item.hunt] if item.hunt.relations.routine else [], deps.workspace.events.values())
+    for row in happenings if found else ():
+        days = max((found.get((item.hunt.id, event.evidence), 0) for event in row.events), default=0)
+        if days:
+            yield row, days
 
 
 def _labelled(row: Happening, item: Asked, relation: str) -> Label | None:
@@ -108,14 +120,19 @@ def _within(row: Happening, scope: Scope) -> bool:
     return scope.window.start <= row.until and row.time < scope.window.end
 
 
-def amounts(asked: Sequence[Asked], scope: Scope, deps: Deps) -> list[tuple[Amount, dict[str, bool]]]:
+def amounts(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps) -> list[tuple[Amount, dict[str, bool]]]:
     """What the counting relations add up to, each with the queries that looked and whether each is complete."""
+    around, directory = focus(scope, deps.library), draft.story.directory
     found: list[tuple[Amount, dict[str, bool]]] = []
     for item in asked:
         for count in item.hunt.relations.count:
             if item.counts(count):
                 queries = {record.id: _is_whole(record) for record in _queries_of(count, item, deps)}
-                events = list(_counted(count, item, deps))
+                events = [
+                    event
+                    for event in _counted(count, item, deps)
+                    if involves(Happening(0, (event,), ()), around, directory)
+                ]
                 basis = Basis(count.unit, count.by, count.facets, _before(count, scope, deps))
                 window = Span(scope.window.start, scope.window.end)
                 found += [(amount, queries) for amount in counting.amounts(events, basis, window)[: count.top]]

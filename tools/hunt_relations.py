@@ -18,6 +18,12 @@ r"""What a hunt may ask beyond filters: rows compared with other rows, with the 
         signal: medium
         benign: {field: src_endpoint.location.desc, exists: true}   # then it is ruled out
         because: the address is a named location
+    routine:                           # rows that are how things always are: labelled as context, and ruled out
+      - id: job
+        of: [archiver, archive-file]   # rows of these searches
+        same: [device.hostname, actor.user.name, process.name]    # seen with the same values
+        days: 5                        # on so many earlier days
+        back: 14                       # days before the window that are read
     follow:                            # what goes with a row that was found, on whatever platform
       - id: requests
         of: [page, shared-session]     # rows of these searches and spots
@@ -101,6 +107,16 @@ class Spot(_Frozen):
         return self
 
 
+class Routine(_Frozen):
+    """Rows that were seen with the same values on several earlier days."""
+
+    id: str
+    of: tuple[str, ...] = Field(min_length=1)
+    same: tuple[str, ...] = Field(min_length=2)
+    days: int = Field(default=5, ge=3, le=60)
+    back: int = Field(default=14, ge=3, le=60)
+
+
 class Follow(_Frozen):
     """What goes with a row of certain searches or spots."""
 
@@ -149,6 +165,7 @@ class Relations(_Frozen):
 
     count: tuple[Count, ...] = ()
     spot: tuple[Spot, ...] = ()
+    routine: tuple[Routine, ...] = ()
     follow: tuple[Follow, ...] = ()
     absent: tuple[Absent, ...] = ()
     lacks: tuple[Lacks, ...] = ()
@@ -205,6 +222,9 @@ def faults(relations: Relations, searches: Mapping[str, EventClass], units: Sequ
             yield f"count {count.id}: there is no unit {count.unit!r}; known are {', '.join(units)}"
     for spot in relations.spot:
         yield from _unknown(f"spot {spot.id}", spot.search, searches, (*spot.shares, spot.differs))
+    for routine in relations.routine:
+        for name in routine.of:
+            yield from _unknown(f"routine {routine.id}", name, searches, routine.same)
     for follow in relations.follow:
         for name in follow.of:
             if name not in searches and name not in spots:

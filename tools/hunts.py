@@ -175,8 +175,9 @@ def _read_hunt(entry: Any, node: yaml.Node, path: Path) -> Hunt:
         _cross_check(hunt)
     except ValidationError as exc:
         first = exc.errors()[0]
-        line = _line_of(node, first["loc"])
-        raise ContentError(str(path), line, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+        # In the file a relation is a key of the hunt's own.
+        where = first["loc"][1:] if first["loc"][:1] == ("relations",) else first["loc"]
+        raise ContentError(str(path), _line_of(node, where), f"{'.'.join(map(str, where))}: {first['msg']}") from exc
     except ValueError as exc:
         raise ContentError(str(path), node.start_mark.line + 1, f"{entry.get('id', 'hunt')}: {exc}") from exc
     return hunt

@@ -22,6 +22,7 @@ TALLY = "tally"
 RULED_OUT = "Look-alike, ruled out: "
 """Before the sentence of what is true and does not belong to the story."""
 INSTRUCTION = "holds an untrusted instruction"
+REFUSED = "refused"
 ASSESSED, ADVISED, UNKNOWN = "assessed", "recommended", "not known"
 
 
@@ -220,6 +221,13 @@ def assessment(
         evidence=tuple(dict.fromkeys(evidence)),
         text=safe(text),
         techniques=tuple(techniques),
+    )
+
+
+def refusal(claim_id: str, subject: str, why: str) -> Claim:
+    """That an action which was asked for is refused, and by which rule; the ledger holds the refusal itself."""
+    return Claim(
+        id=claim_id, kind="recommendation", subject=safe(subject), predicate=REFUSED, object="", text=safe(why)
     )
 
 

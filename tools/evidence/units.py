@@ -24,6 +24,12 @@ class Unit:
     sum: str = ""
     """Attribute whose numbers are added up; empty: each happening counts one."""
     bytes: bool = False
+    one: str = ""
+    """The name of a single one."""
+
+    def noun(self, number: int) -> str:
+        """The name as it stands behind a number."""
+        return self.one if number == 1 else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def units() -> Mapping[str, Unit]:
     for name, entry in _content()["units"].items():
         event_class = EventClass(entry["class"])
         when = {key: frozenset(str(value).lower() for value in values) for key, values in entry.get("when", {}).items()}
-        unit = Unit(name, event_class, when, entry.get("sum", ""), entry.get("bytes", False))
+        unit = Unit(name, event_class, when, entry.get("sum", ""), entry.get("bytes", False), entry["one"])
         unknown = ({*when, unit.sum} - {""}) - ATTRIBUTES[event_class]
         if unknown:
             raise ContentError(_FILE, None, f"unit {name!r}: {event_class} has no {', '.join(sorted(unknown))}")

@@ -79,7 +79,7 @@ def _expected(
     basis: Basis, unit: Unit, current: Sequence[Group], days: Sequence[int], before: Sequence[int], total: int,
     usual: float,
 ) -> str:  # fmt: skip
-    parts = [unit.name]
+    parts = [unit.one if total == 1 else unit.name]
     if unit.bytes:
         parts.append(f"({_in_words(total)})")
     for name in basis.facets:
