@@ -9,6 +9,7 @@ Two logs of one host often tell the same thing. A sensor sees it once, so the Se
 connection goes to the endpoint sensors only where Sysmon gave none.
 """
 
+import hashlib
 import html
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -138,6 +139,15 @@ class Recording:
         stem = self._paths[0].name.split(".")[0]
         return "".join(letter if letter.isalnum() else "-" for letter in stem.lower()).strip("-")[:60] or "recording"
 
+    @cached_property
+    def digest(self) -> str:
+        """The content of its files, whatever they are called: 64 hex digits."""
+        found = []
+        for path in self._paths:
+            with path.open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest())
+        return digest(*sorted(found))
+
     def rows(self) -> Rows:
         """The rows of every platform."""
         for record in read(self._paths):
@@ -155,6 +165,7 @@ class Recording:
         self.meta["clock"] = _iso(end)
         self.meta["names"] = {name: name for name in self.survey.hosts}
         self.meta["question"] = self._question()
+        self.meta["recordings"] = [self.digest]
 
     @property
     def report(self) -> dict[str, Any]:

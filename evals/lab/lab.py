@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from platformdirs import user_data_path
 
-from ...knowledge.errors import NotSupportedError, StorageError, UsageError
+from ...knowledge.errors import StorageError, UsageError
 from .store import TELEMETRY, TelemetryStore
 
 if TYPE_CHECKING:
@@ -81,24 +81,37 @@ class Lab:
 
     @classmethod
     def load(cls, paths: Sequence[Path], directory: Path | None = None, *, home: Path | None = None) -> dict[str, Any]:
-        """Make a lab of recorded Windows telemetry; gives the report of what was loaded.
+        """Load recorded Windows telemetry; gives the report of what was loaded.
+
+        Args:
+            paths: Recordings.
+            directory: A lab, to which the recording is added, or a folder that becomes one; a new one by default.
+            home: Where new labs are made, and where the built-in lab lies.
 
         Raises:
             RecordingError: a file cannot be read; nothing was written.
-            NotSupportedError: the folder already holds a lab.
+            UsageError: the folder is the built-in lab's, which never changes, or holds something else.
+            StorageError: the folder cannot be written.
         """
         from .importer import read_recordings
+        from .loading import add, is_built_in
 
-        if directory is not None and (directory / TELEMETRY).exists():
-            raise NotSupportedError(f"loading into an existing lab; {directory} holds one, name a new folder")
+        labs = (home or default_home()) / "labs"
+        if directory is not None and is_built_in(directory, labs):
+            raise UsageError(
+                "the lab `default` is never changed by `lab load`; leave --lab out, or name another folder"
+            )
         recording = read_recordings(paths)
-        place = directory or (home or default_home()) / "labs" / recording.name
+        if directory is not None and (directory / TELEMETRY).is_file():
+            added = add(recording, cls(directory))
+            return {"directory": str(directory), "added": added, **recording.report}
+        place = directory or labs / recording.name
         number = 1
         while directory is None and place.exists():
             number += 1
             place = place.with_name(f"{recording.name}-{number}")
         lab = cls._write(place, recording.rows(), recording.meta)
-        return {"directory": str(lab.directory), **recording.report}
+        return {"directory": str(lab.directory), "added": True, **recording.report}
 
     @classmethod
     def _write(

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,11 @@ COPIES = frozenset({"splunk_events"})
 """Tables of a platform without a client: the same events once more, which `events` does not count again."""
 _MEMORY = "1536MB"
 """What DuckDB may hold while it repeats rows."""
+_INVENTORIES: Mapping[str, tuple[str, str]] = {
+    "falcon_devices": ("device_id", "last_seen"),
+    "s1_agents": ("id", "lastActiveDate"),
+}
+"""Tables that hold one row for each device: its key, and when it was seen last."""
 Row = Mapping[str, Any]
 
 
@@ -56,6 +61,26 @@ class TelemetryStore:
         except (OSError, duckdb.Error) as exc:
             raise StorageError(f"the lab's telemetry {path} cannot be written: {exc}") from exc
         return cls(path)
+
+    def add(self, rows: Iterable[tuple[str, Row]], describe: Callable[[], Mapping[str, Any]]) -> None:
+        """Write more rows into the file; of a device that it knows already, the row that was seen last stays.
+
+        Args:
+            rows: (table, row) in any order.
+            describe: What the lab says of itself then; called when all rows are taken.
+
+        Raises:
+            StorageError: the file cannot be written, or the disk is full.
+        """
+        try:
+            with tempfile.TemporaryDirectory() as folder, duckdb.connect(str(self.path)) as connection:
+                connection.execute("SET TimeZone = 'UTC'")
+                for table in _spool(Path(folder), rows):
+                    _add(connection, table, Path(folder))
+                connection.execute("DELETE FROM lab_meta")
+                _sign(connection, _counted(connection), describe())
+        except (OSError, duckdb.Error) as exc:
+            raise StorageError(f"the lab's telemetry {self.path} cannot be written: {exc}") from exc
 
     def meta(self) -> dict[str, Any]:
         """What the lab says of itself.
@@ -104,6 +129,24 @@ def _load(connection: duckdb.DuckDBPyConnection, folder: Path, rows: Iterable[tu
         if counts.get(table):
             connection.execute(f'INSERT INTO "{table}" {_spooled(table, folder)}')
     return counts
+
+
+def _add(connection: duckdb.DuckDBPyConnection, table: str, folder: Path) -> None:
+    if table not in _INVENTORIES:
+        connection.execute(f'INSERT INTO "{table}" {_spooled(table, folder)}')
+        return
+    key, seen = _INVENTORIES[table]
+    connection.execute(f"CREATE TEMP TABLE added AS {_spooled(table, folder)}")
+    connection.execute(
+        f'DELETE FROM "{table}" held USING added WHERE held."{key}" = added."{key}" AND held."{seen}" <= added."{seen}"'
+    )
+    connection.execute(f'INSERT INTO "{table}" FROM added WHERE "{key}" NOT IN (SELECT "{key}" FROM "{table}")')
+    connection.execute("DROP TABLE added")
+
+
+def _counted(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    found = {table: connection.execute(f'SELECT count(*) FROM "{table}"').fetchone() for table in tables()}
+    return {table: row[0] for table, row in found.items() if row and row[0] and table != "lab_meta"}
 
 
 def _repeat(connection: duckdb.DuckDBPyConnection, folder: Path, more: Repeats, counts: dict[str, int]) -> None:

@@ -19,7 +19,7 @@ from tracehound.evals.lab.importer import read_recordings
 from tracehound.evals.lab.lab import Lab
 from tracehound.evals.lab.recordings import flat, read
 from tracehound.evals.lab.windows_reading import drifts, host_of, short
-from tracehound.knowledge.errors import NotSupportedError, RecordingError
+from tracehound.knowledge.errors import RecordingError, UsageError
 
 SYSMON, SECURITY = "Microsoft-Windows-Sysmon/Operational", "Security"
 START = datetime(2024, 5, 6, 7, 30, tzinfo=UTC)
@@ -373,9 +373,74 @@ def test_a_broken_recording_is_named_and_leaves_nothing(tmp_path: Path, case: st
     assert not list(tmp_path.glob(".lab-*"))
 
 
-def test_a_lab_is_never_loaded_over(lab: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotSupportedError):
-        Lab.load([write(tmp_path / "r.json", EVENTS)], lab)
+OTHERS = [{**item, "Hostname": "PC9.corp.test"} for item in EVENTS if item.get("Hostname", "").startswith("PC7")]
+
+
+def test_a_recording_is_added_to_a_lab(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "first.json", EVENTS), write(tmp_path / "second.json", OTHERS)
+    place = tmp_path / "lab"
+    Lab.load([first], place)
+    before = Lab.open(place).info()
+    report = Lab.load([second], place)
+    after = Lab.open(place).info()
+    assert (report["added"], report["hosts"]) == (True, ["PC9"])
+    assert after["events"] > before["events"]
+    assert set(after["names"]) == {"DC1", "PC7", "PC9", "SRV1"}
+    assert set(before["alerts"].items()) <= set(after["alerts"].items()), "what it held stays as it was"
+    assert set(report["alerts"].values()) <= set(after["alerts"].values())
+    assert after["question"] == before["question"]
+    [(hosts,)] = ask(place, "SELECT count(DISTINCT hostname) FROM falcon_devices")
+    assert hosts == 4
+    assert after["tables"]["falcon_events"] == ask(place, "SELECT count(*) FROM falcon_events")[0][0]
+
+
+def test_a_recording_that_a_lab_holds_is_not_added_again(tmp_path: Path) -> None:
+    path, place = write(tmp_path / "first.json", EVENTS), tmp_path / "lab"
+    loaded = Lab.load([path], place)
+    before = Lab.open(place).info()
+    again = Lab.load([path.rename(tmp_path / "renamed.json")], place)
+    assert (loaded["added"], again["added"]) == (True, False)
+    assert {**again, "added": True} == loaded
+    assert Lab.open(place).info() == before
+
+
+def test_a_device_seen_twice_is_one_device(tmp_path: Path) -> None:
+    place, later = tmp_path / "lab", EVENTS[: len(EVENTS) // 2]
+    Lab.load([write(tmp_path / "first.json", EVENTS)], place)
+    seen = ask(place, "SELECT hostname, last_seen FROM falcon_devices ORDER BY 1")
+    Lab.load([write(tmp_path / "second.json", later)], place)
+    assert ask(place, "SELECT hostname, last_seen FROM falcon_devices ORDER BY 1") == seen, "the later row stays"
+    [(rows, agents)] = ask(place, "SELECT count(*), count(DISTINCT id) FROM s1_agents")
+    assert rows == agents
+
+
+def test_a_broken_recording_leaves_a_lab_as_it_was(lab: Path, tmp_path: Path) -> None:
+    before = (lab / "telemetry.duckdb").read_bytes()
+    broken = tmp_path / "broken.json"
+    broken.write_text(write(tmp_path / "good.json", OTHERS).read_text(encoding="utf-8") + "{", encoding="utf-8")
+    with pytest.raises(RecordingError):
+        Lab.load([broken], lab)
+    assert (lab / "telemetry.duckdb").read_bytes() == before
+    assert not list(lab.parent.glob(".lab-*"))
+
+
+def test_two_who_add_to_a_lab_both_do(tmp_path: Path) -> None:
+    place = tmp_path / "lab"
+    Lab.load([write(tmp_path / "first.json", EVENTS)], place)
+    paths = [
+        write(tmp_path / f"{name}.json", [{**item, "Hostname": f"{name}.corp.test"} for item in OTHERS])
+        for name in ("PCA", "PCB", "PCC")
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(lambda path: Lab.load([path], place), paths))
+    assert [report["added"] for report in reports] == [True] * 3
+    assert {"PCA", "PCB", "PCC"} <= Lab.open(place).names.keys()
+
+
+def test_the_built_in_lab_is_never_loaded_over(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="never changed"):
+        Lab.load([write(tmp_path / "r.json", EVENTS)], tmp_path / "labs" / "other" / ".." / "default", home=tmp_path)
+    assert not (tmp_path / "labs").exists()
 
 
 def test_without_a_folder_a_new_lab_is_made_each_time(tmp_path: Path) -> None:
