@@ -20,7 +20,8 @@ from langgraph.types import Command, Send
 from ..tools.hunts import Hunt
 from ..tools.languages.entities import Entities, find_entities
 from ..tools.languages.search import Search, Window
-from . import alerts, conclude, references, scoping, telling
+from ..tools.languages.window import parse_window
+from . import alerts, conclude, following, references, scoping, telling
 from .asking import agreed, ask, keep, query_of, raw_task, require_a_way_in, run, tasks_for, within_budget
 from .consult import consult
 from .draft import story
@@ -29,7 +30,14 @@ from .neighbours import baseline, neighbours
 from .obliged import obliged_hunts
 from .pivots import pivot
 from .plan import Wanted, findings_about, hunt_searches, mails_about
-from .relating import asked_relations, first_searches, next_searches, with_included, with_labelling
+from .relating import (
+    asked_relations,
+    asks_for_several,
+    first_searches,
+    next_searches,
+    with_included,
+    with_labelling,
+)
 from .respond import response_graph
 from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, Scope, State, Task
@@ -38,15 +46,29 @@ from .think import Candidate
 
 async def route(state: State, runtime: Runtime[Deps]) -> Command[Literal["scope", "explain", "runbooks"]]:
     """Decide what kind of question this is, from its words alone."""
-    question = state["question"]
-    entities = find_entities(question)
     named_hunt = state.get("options", {}).get("hunt")
+    asked = following.Question(state["question"]) if named_hunt else _in_full(state["question"], runtime.context)
+    question = asked.text
+    entities = find_entities(question)
     chosen = "search" if named_hunt else route_of(question, alert_ids=entities.values("alert"))
     runtime.context.emit({"type": "session", "case": runtime.context.workspace.case.id, "route": chosen})
     target: Literal["scope", "explain", "runbooks"] = (
         "explain" if chosen == "explain" else "runbooks" if chosen == "runbook" else "scope"
     )
-    return Command(update={"route": chosen, "turn": 0, "planned": []}, goto=target)
+    update: State = {"question": question, "said": state["question"], "route": chosen, "turn": 0, "planned": []}
+    if asked.window is not None:
+        span = {"since": asked.window.start.isoformat(), "until": asked.window.end.isoformat()}
+        update["options"] = {**state.get("options", {}), **span}
+    return Command(update=update, goto=target)
+
+
+def _in_full(said: str, deps: Deps) -> following.Question:
+    """The question with what its words leave to earlier ones of the case."""
+    case = deps.workspace.case
+    earlier = [str(entry.body["text"]) for entry in case.questions()]
+    if not earlier:
+        return following.Question(said)
+    return following.in_full(said, earlier, case.last_answer(), case.window(), deps.now)
 
 
 async def explain(state: State, runtime: Runtime[Deps]) -> State:
@@ -61,8 +83,16 @@ async def scope(state: State, runtime: Runtime[Deps]) -> Command[Literal["think"
     found, why_not = await _scope(state, deps)
     if why_not is not None:
         return Command(update={"scope": found, "declined": why_not}, goto="timeline")
-    goto: Literal["think", "propose"] = "propose" if state["route"] == "respond" else "think"
+    orders = state["route"] == "respond" and not _tells_of_something(state["question"], found, deps)
+    goto: Literal["think", "propose"] = "propose" if orders else "think"
     return Command(update={"scope": found}, goto=goto)
+
+
+def _tells_of_something(question: str, scope: Scope, deps: Deps) -> bool:
+    """Whether an order comes with what happened and when: that is looked at as well, before a person decides."""
+    if parse_window(question, deps.now).used_default:
+        return False
+    return any(item.fits for item in near_hunts(question, scope, deps))
 
 
 async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
@@ -227,10 +257,10 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     if turn == 0 and scope.only:
         wanted += _searches(deps.library.get(scope.only), scope, deps)
         wanted += _related_first(scope, state, deps)
-    elif turn == 0 and state["route"] == "search":
+    elif turn == 0 and state["route"] in ("search", "respond"):
         candidates = near_hunts(state["question"], scope, deps)
         best = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
-        obliged = with_included(best, deps.library) if deps.ways.obliged else ()
+        obliged = with_included(best, candidates, deps.library) if deps.ways.obliged else ()
         wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         findings = findings_about(scope.hosts, scope.users, scope.window)
         mails = mails_about(scope.slots.get("email", ()), scope.window)
@@ -274,6 +304,8 @@ async def _following(scope: Scope, state: State, deps: Deps) -> list[Wanted]:
     asked = with_labelling(asked, found.entries, deps.library)
     rows = deps.workspace.happenings()
     related = next_searches(asked, rows, scope.window, scoping.inventory_window(deps.now))
+    if asks_for_several(scope, deps.library):
+        return related
     return [*related, *neighbours(found, _reach_window(scope, deps))]
 
 

@@ -6,50 +6,95 @@ The words are data (`references.yaml`). Pure: what earlier questions named and w
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Literal, Self
 
-from ..knowledge.loading import parsed
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..knowledge.typed_yaml import Pattern, read_typed
 from ..tools.evidence.records import Answer
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.values import account_name
 from ..tools.languages.entities import Entities, find_entities
-from ..tools.languages.search import Condition, Operator, matches
-from ..tools.languages.vocabulary import EventClass
+from ..tools.languages.search import Condition, matches
+from ..tools.languages.vocabulary import ATTRIBUTES, EventClass
 
 MOST_CANDIDATES = 8
 _NOBODY = frozenset({"system", "local service", "network service", "anonymous logon"})
 
 
-@dataclass(frozen=True)
-class Trace:
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trace(_Frozen):
     """Where those who play a part are seen: an attribute of some events."""
 
-    event_class: EventClass
+    event_class: EventClass = Field(validation_alias="class")
     attribute: str
-    where: Condition | None
+    where: Condition | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for name in (self.attribute, *([self.where.field] if self.where else [])):
+            if name not in ATTRIBUTES[self.event_class]:
+                raise ValueError(f"{self.event_class} has no attribute {name!r}")
+        return self
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(_Frozen):
     """A part that several accounts may play."""
 
     what: str
-    seen: tuple[Trace, ...]
+    patterns: tuple[Pattern, ...] = Field(min_length=1)
+    seen: tuple[Trace, ...] = Field(min_length=1)
+
+
+class Pointer(_Frozen):
+    """Words that point at something of a kind."""
+
+    kind: Literal["host", "user"]
+    patterns: tuple[Pattern, ...] = Field(min_length=1)
+    other: bool = False
+    all: bool = False
+
+
+class Again(_Frozen):
+    """Words of a follow-up that leaves the question before it standing."""
+
+    leads: tuple[Pattern, ...]
+    before: tuple[Pattern, ...]
+    since: tuple[Pattern, ...]
+
+
+class Rules(_Frozen):
+    """Everything in `references.yaml`."""
+
+    refer: tuple[Pointer, ...]
+    roles: tuple[Role, ...]
+    families: tuple[Pattern, ...]
+    again: Again
 
 
 @cache
-def _rules() -> dict[str, Any]:
-    text = files("tracehound.graphs").joinpath("references.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = parsed(text)
-    return content
+def rules() -> Rules:
+    """The words, read and checked."""
+    return read_rules(files("tracehound.graphs").joinpath("references.yaml").read_text(encoding="utf-8"))
+
+
+def read_rules(text: str, source: str = "graphs/references.yaml") -> Rules:
+    """Read the words.
+
+    Raises:
+        ContentError: names file, line and what is wrong.
+    """
+    return read_typed(text, source, Rules)
 
 
 def refers(question: str) -> bool:
     """Whether any words of the question point at something without a name."""
-    return any(_any(rule["patterns"], question) for rule in _rules()["refer"])
+    return any(_any(rule.patterns, question) for rule in rules().refer)
 
 
 def resolved(
@@ -64,16 +109,16 @@ def resolved(
         last: The case's last answer.
     """
     found: dict[str, tuple[str, ...]] = {}
-    for rule in _rules()["refer"]:
-        kind = rule["kind"]
-        if kind in found or entities.values(kind) or not _any(rule["patterns"], question):
+    for rule in rules().refer:
+        kind = rule.kind
+        if kind in found or entities.values(kind) or not _any(rule.patterns, question):
             continue
         known = _salient(kind, earlier, last)
-        if rule.get("all"):
+        if rule.all:
             known = list(dict.fromkeys(_told(kind, last)))
             found |= {kind: tuple(known[:MOST_CANDIDATES])} if known else {}
         elif known:
-            found[kind] = (known[1] if rule.get("other") and len(known) > 1 else known[0],)
+            found[kind] = (known[1] if rule.other and len(known) > 1 else known[0],)
     return found
 
 
@@ -105,16 +150,7 @@ def role_of(question: str, entities: Entities) -> Role | None:
     """The part that the question speaks of where it names no account."""
     if entities.users:
         return None
-    for rule in _rules()["roles"]:
-        if _any(rule["patterns"], question):
-            return Role(rule["what"], tuple(map(_trace, rule["seen"])))
-    return None
-
-
-def _trace(rule: Mapping[str, Any]) -> Trace:
-    where = rule.get("where")
-    condition = where and Condition(field=where["field"], op=Operator(where["op"]), values=tuple(where["values"]))
-    return Trace(EventClass(rule["class"]), rule["attribute"], condition)
+    return next((role for role in rules().roles if _any(role.patterns, question)), None)
 
 
 def players(role: Role, happenings: Iterable[Happening]) -> tuple[str, ...]:
@@ -133,7 +169,7 @@ def family_of(question: str, entities: Entities) -> str | None:
     """The beginning of the host names that the question speaks of where it names no host."""
     if entities.hosts:
         return None
-    found = (re.search(pattern, question) for pattern in _rules()["families"])
+    found = (re.search(pattern, question) for pattern in rules().families)
     return next((match["stem"].upper() for match in found if match), None)
 
 

@@ -71,6 +71,9 @@ class State(TypedDict, total=False):
     """State of the investigation graph."""
 
     question: str
+    """In full: what a follow-up leaves out is said again."""
+    said: str
+    """As the analyst said it."""
     case: str
     options: dict[str, Any]
     route: str

@@ -87,12 +87,15 @@ class Retrieval:
         The lexical part is the share of the query's weight that the best document covers, scaled down by BM25 for the
         others; the other part is the cosine. Both lie between 0 and 1.
         """
-        shares = self._words.coverage(said) * self._words.rank(said)
+        shares = self._words.rank(said)
+        shares *= self._words.coverage(said)
         # The index is opened for id queries as well: one path, one behaviour.
         vectors = self._vectors
         if any(self._words.knows(word) for word in ids(text)):
             return shares
-        return (shares + self._near(vectors.nearness(text))) / 2
+        shares += self._near(vectors.nearness(text))
+        shares /= 2
+        return shares
 
     def _part(self, by: By, text: str, said: Sequence[str]) -> "NDArray[np.float32]":
         """The score of each document by one part alone."""
