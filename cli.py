@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from tracehound.knowledge.errors import CaseError, NotSupportedError, StorageError, TracehoundError, UsageError
+from tracehound.knowledge.errors import CaseError, StorageError, TracehoundError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -838,16 +838,84 @@ def _case_problems(target: str, key: str | None) -> list[str]:
 
 @case_app.command("replay")
 def case_replay(
-    case_id: Id, model: ModelOption = None, live: Annotated[bool, typer.Option("--live", help="Ask again.")] = False
+    case_id: Id,
+    model: ModelOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Send the queries again and compare the rows.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Rebuild every view of a case offline."""
-    raise NotSupportedError("case replay")
+    """Rebuild every view of a case offline; or reason again with a model, or ask the vendors again."""
+    if model and live:
+        raise UsageError("a case is replayed with another model or against the live vendors; leave one out")
+    if model or live:
+        _replay_anew(case_id, model, as_json)
+    from tracehound.tools.evidence.case import verify_case
+    from tracehound.tools.evidence.replay import replay
+
+    home = _settings().home
+    problems = verify_case(home, case_id)
+    if problems:
+        _verdict(problems, "", 5)
+    views = replay(home, case_id)
+    _list([asdict(view) for view in views], ("answer", "notes", "format", "sha256", "state"), as_json)
+    different = sum(view.state == "differs" for view in views)
+    said = f"{different} views differ from what they were" if different else f"{len(views)} views, none differs"
+    typer.echo(said, err=True)
+    raise SystemExit(5 if different else 0)
+
+
+def _replay_anew(case_id: str, model: str | None, as_json: bool) -> NoReturn:
+    from tracehound.agent.replay import ask_again, estate_place, reason_again
+
+    settings = _settings(model=model)
+    if model:
+        reasoned = _run(reason_again(settings.home, case_id, model, settings))
+        rows = [asdict(item) for item in reasoned]
+        code = 4 if any(item.not_asked for item in reasoned) else 0
+        lists, heads = ("kept", "gone", "new", "not_asked"), ("question", "before", "after")
+    else:
+        place = estate_place(settings.home, case_id)
+
+        async def work() -> list[Any]:
+            async with _copilot(settings, place) as copilot:
+                return await ask_again(settings.home, case_id, copilot.estate)
+
+        found = _run(work())
+        rows = [asdict(item) for item in found]
+        code = 4 if any(item.problem for item in found) else 0
+        lists, heads = ("gone", "changed"), ("query", "platform", "same", "new", "problem")
+    if as_json:
+        _dump(rows)
+    else:
+        counted = [row | {name: len(row[name]) for name in lists} for row in rows]
+        _list(counted, (*heads, *lists), False)
+        for row in rows:
+            for name in ("gone", "new", "not_asked"):
+                for text in row[name] if model else ():
+                    typer.echo(f"{name.replace('_', ' ')}: {text}")
+    raise SystemExit(code)
 
 
 @case_app.command("handoff")
-def case_handoff(case_id: Id) -> None:
-    """A hand-over for the next shift."""
-    raise NotSupportedError("case handoff")
+def case_handoff(case_id: Id, out: OutOption = None) -> None:
+    """A hand-over for the next shift, as Markdown."""
+    from tracehound.tools.evidence.case import Case, verify_case
+    from tracehound.tools.evidence.exports.writing import write_whole
+    from tracehound.tools.evidence.handoff import to_handoff
+    from tracehound.tools.evidence.hypotheses import weigh
+
+    settings = _settings()
+    problems = verify_case(settings.home, case_id)
+    with Case.open(settings.home, case_id, write=False) as case:
+        last = case.last_answer()
+        weighed = weigh(last) if last is not None and last.timeline else None
+        pending = _desk(settings).pending(case_id)
+        content = to_handoff(case, pending=pending, hypotheses=weighed, problems=problems)
+    if out is None:
+        sys.stdout.write(content)
+    else:
+        write_whole(out, content.encode())
+        typer.echo(f"written to {out}", err=True)
+    raise SystemExit(5 if problems else 0)
 
 
 @case_app.command("delete")

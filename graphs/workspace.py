@@ -108,7 +108,7 @@ class Workspace:
         A compiled query may be a superset of its search (`cannot_express`); the rows that do not meet the search are
         counted in the query's rows and do not become evidence.
         """
-        record, found = self.case.add_run(_narrowed(run, self.normaliser))
+        record, found = self.case.add_run(narrowed(run, self.normaliser))
         self.records[record.id] = record
         self.sent += 1
         self.locked_out += run.locked_out
@@ -194,7 +194,7 @@ class Workspace:
         return found
 
 
-def _narrowed(run: QueryRun, normaliser: Normaliser) -> QueryRun:
+def narrowed(run: QueryRun, normaliser: Normaliser) -> QueryRun:
     search = run.query.search
     if run.status != "ok" or search is None or search.aggregation is not None or not run.query.cannot_express:
         return run

@@ -265,8 +265,6 @@ def test_no_lab_where_one_is_named(run: Run, tmp_path: Path) -> None:
         (("check", "kql", "x", "--schema", "missing.json"), "missing.json"),
         (("hunts", "show", "nothing.like-it"), "no hunt"),
         (("hunts", "run", "execution.powershell", "--set", "host"), "NAME=VALUE"),
-        (("case", "replay", "c-1"), "not supported yet"),
-        (("case", "handoff", "c-1"), "not supported yet"),
         (("case", "show", "c-1"), "no case"),
         (("approve", "A-000000000000", "--by", "nobody"), "nobody"),
         (("chat", "--resume"), "no case"),

@@ -25,7 +25,7 @@ from ..languages.query import Platform
 from ..languages.search import Search, Window
 from ..languages.vocabulary import EventClass
 from ..vendors.estate import QueryRun
-from .canonical import digest, evidence_id, kept_form, read_form
+from .canonical import digest, evidence_id, kept_form, original, read_form
 from .custody import note_digest, problems, row_mark
 from .entities import ENTITY_ATTRIBUTES, entity_values
 from .event import Event
@@ -49,6 +49,15 @@ class CaseSummary:
     """Of the last answer; empty before there is one."""
     answers: int
     evidence: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A query of a case, with what it brought."""
+
+    record: QueryRecord
+    search: Search | None
+    rows: tuple[dict[str, Any], ...]
 
 
 class Case:
@@ -163,6 +172,14 @@ class Case:
             raise UsageError(f"case {self.id} has no evidence {name[:60]!r}; `case show {self.id}` lists what it cites")
         return found.id
 
+    def add_view(self, body: Mapping[str, Any]) -> int:
+        """Keep the digest of a view that was written, see `replay.View`."""
+        return self._add("view", str(body["format"]), dict(body))
+
+    def views(self) -> list[dict[str, Any]]:
+        """Digests of views, oldest first."""
+        return [entry.body for entry in self._entries("view")]
+
     def add_approval(self, approval_id: str) -> int:
         """Note that an approval belongs to this case; its state is the ledger's."""
         return self._add("approval", approval_id, {"id": approval_id})
@@ -208,6 +225,18 @@ class Case:
         """One query by its id, such as `Q3`."""
         found = self._entries("run", query_id)
         return QueryRecord.model_validate(found[0].body["record"]) if found else None
+
+    def stored_runs(self) -> Iterator[StoredRun]:
+        """Every query with its search and its rows as the vendor sent them, oldest first."""
+        for entry in self._entries("run"):
+            record = QueryRecord.model_validate(entry.body["record"])
+            search = Search.model_validate(entry.body["search"]) if entry.body["search"] else None
+            with self._guard, storage_errors(self.folder):
+                found = self._store.db.execute(
+                    "SELECT canonical FROM sightings JOIN rows USING (alias) WHERE sightings.query = ? ORDER BY position",
+                    (record.id,),
+                ).fetchall()
+            yield StoredRun(record, search, tuple(original(read_form(data)) for (data,) in found))
 
     def add_run(self, run: QueryRun) -> tuple[QueryRecord, list[Evidence]]:
         """Keep a run: its record with coverage, its rows with hashes, and their normalised events, all in one step.
