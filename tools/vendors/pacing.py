@@ -50,7 +50,7 @@ class Rate:
 
 
 class Spacing:
-    """Calls of which one goes out at a time, each `seconds` after the one before has ended.
+    """Calls of which one goes out at a time, each `seconds` after the one before has ended; with 0 they go at once.
 
     The end counts, not the turn: a call that was refused and tried again reached the vendor later than planned.
     """
@@ -63,6 +63,9 @@ class Spacing:
     @asynccontextmanager
     async def turn(self, clock: Clock) -> AsyncIterator[None]:
         """Wait for the caller's turn; the call is made inside."""
+        if not self._seconds:
+            yield
+            return
         async with self._lock:
             if (rest := self._next - clock.seconds()) > 0:
                 await clock.sleep(rest)

@@ -40,7 +40,7 @@ class DeepVisibility:
         self._session, self._settings = session, settings
         between = settings.seconds_between_queries
         self._starts = Spacing(between + 0.5 if between else 0.0)
-        self._polls = Rate(1, 1.1 if between else 0.1)
+        self._polls = Rate(1, 1.1) if between else Rate(10, 1, burst=10)
 
     async def run(self, query: Query, tally: Tally) -> Gathered:
         """Search the query's window.
