@@ -19,12 +19,13 @@ from ..explain import texts_of
 from ..languages.query import Platform
 from ..library import HuntLibrary
 from . import weighing
-from .claims import INSTRUCTION, NOT_FOUND, RULED_OUT, TALLY, instruction_text, tally_text
+from .claims import ASSESSED, INSTRUCTION, NOT_FOUND, RULED_OUT, TALLY, instruction_text, tally_text
 from .counting import COUNTED
 from .entities import entity_values
 from .event import Event
 from .merge import Group, merge
 from .predicates import Values, may_mean, pattern, predicates, repetition, stamp
+from .prose import Cited, bad_prose
 from .records import Answer, Claim, Evidence, QueryRecord, TimelineEntry, Verification, WindowRecord
 from .relevance import UNTIED, Asked, Tied, reasons
 from .safe import safe
@@ -218,16 +219,17 @@ def _bad_technique(claim: Claim, record: Record) -> str | None:
 
 
 def _foreign_technique(named: Iterable[str], claim: Claim, record: Record) -> str | None:
-    """A technique that no hunt gives to behaviour in the cited rows; sub-techniques of one technique count as one."""
-    wanted = {found.id.partition(".")[0] for name in named if (found := attack.technique(name))}
+    """A technique that no hunt gives to behaviour in the cited rows; a technique stands for its sub-techniques."""
+    wanted = {found.id for name in named if (found := attack.technique(name))}
     if record.library is None or not claim.evidence:
         return None
     for name in claim.evidence:
         if not wanted:
             return None
         event = Event.of(record.evidence[name])
-        for label in record.library.label(event.fields, event.event_class):
-            wanted -= {technique.partition(".")[0] for technique in label.techniques}
+        given = {x for label in record.library.label(event.fields, event.event_class) for x in label.techniques}
+        wanted -= given | {technique.partition(".")[0] for technique in given}
+        wanted = {technique for technique in wanted if technique.partition(".")[0] not in given}
     return f"no hunt recognises {min(wanted)} in the cited rows" if wanted else None
 
 
@@ -408,11 +410,28 @@ def _bad_assessment(claim: Claim, record: Record) -> str | None:
     rows = [record.evidence[name] for name in claim.evidence]
     if _CONFIDENCE.search(claim.text) and _LIKELIHOOD.search(claim.text):
         return "it mixes a likelihood and a confidence in one sentence"
-    return _foreign(claim.text, rows, record) or _bad_order(claim, rows, record.skew)
+    return (
+        _foreign(claim.text, rows, record)
+        or (_bad_order(claim, rows, record.skew) if claim.predicate != ASSESSED else None)
+        or (bad_prose(claim.text, _cited(claim, rows, record)) if claim.predicate == ASSESSED else None)
+    )
+
+
+def _cited(claim: Claim, rows: Sequence[Evidence], record: Record) -> Cited:
+    asked = [record.queries[name] for name in claim.queries]
+    held = _texts([[row.fields, row.raw, row.host, row.user, row.collection] for row in rows])
+    return Cited(
+        events=[Event.of(row) for row in rows],
+        text="\n".join(held).lower(),
+        known=record.entities("host") | record.entities("user"),
+        library=record.library,
+        skew=record.skew,
+        empty_queries=bool(asked) and all(query.complete and not query.rows for query in asked),
+    )
 
 
 def _bad_order(claim: Claim, rows: Sequence[Evidence], skew: timedelta) -> str | None:
-    """Between two cited rows, an order in words must be that of their times."""
+    """Between two cited rows, an order that a closed sentence says must be that of their times."""
     if len(rows) != 2 or "order not established" in claim.text:
         return None
     before, after = _BEFORE.search(claim.text), _AFTER.search(claim.text)
