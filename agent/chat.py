@@ -304,7 +304,7 @@ class Chat:
             return case.with_notes(answer)
 
     async def _report(self, rest: str) -> None:
-        self._write(export(self._noted(), "md"))
+        self.write(export(self._noted(), "md"))
 
     async def _export(self, rest: str) -> None:
         format_name, _, place = _needed(rest, "/export FORMAT [FILE]").partition(" ")
@@ -312,9 +312,10 @@ class Chat:
             _save(document(self._noted(), format_name), place.strip())
             self.progress.print(text(f"written to {place.strip()}", "dim"))
         else:
-            self._write(export(self._noted(), format_name))
+            self.write(export(self._noted(), format_name))
 
-    def _write(self, content: str) -> None:
+    def write(self, content: str) -> None:
+        """Print a document as it is."""
         self.out.file.write(content.rstrip("\n") + "\n")  # an export is neutral already
 
     async def _about(self, rest: str) -> None:

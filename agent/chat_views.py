@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..knowledge.errors import UsageError
+from ..knowledge.errors import TamperError, UsageError
 from .rendering import listing, text, timeline_table
 
 if TYPE_CHECKING:
@@ -110,6 +110,37 @@ async def cost(chat: "Chat", rest: str) -> None:
     chat.out.print(listing(lines, heads))
 
 
+async def handoff(chat: "Chat", rest: str) -> None:
+    """What the next shift must know: state, what was ruled out, what waits, what to ask next."""
+    from ..tools.evidence.case import verify_case
+    from ..tools.evidence.handoff import to_handoff
+    from ..tools.evidence.hypotheses import weigh
+
+    with chat.opened() as case:
+        problems = verify_case(chat.copilot.home, case.id)
+        last = case.last_answer()
+        weighed = weigh(last, chat.copilot.library) if last is not None and last.timeline else None
+        pending = chat.copilot.desk.pending(case.id)
+        chat.write(to_handoff(case, pending=pending, hypotheses=weighed, problems=problems))
+
+
+async def replay(chat: "Chat", rest: str) -> None:
+    """Every view of the case, made again from what was kept and compared with what it was."""
+    from ..tools.evidence.case import verify_case
+    from ..tools.evidence.replay import replay as rebuilt
+
+    with chat.opened() as case:
+        case_id = case.id
+    problems = verify_case(chat.copilot.home, case_id)
+    if problems:
+        raise TamperError(f"case {case_id} was changed, so its views are not rebuilt: {problems[0]}")
+    views = rebuilt(chat.copilot.home, case_id)
+    rows = [(view.answer, view.format, view.sha256[:16], view.state) for view in views]
+    chat.out.print(listing([[str(cell) for cell in row] for row in rows], ("answer", "format", "sha256", "state")))
+    different = sum(view.state == "differs" for view in views)
+    chat.progress.print(text(f"{different} of {len(views)} views differ" if different else "none differs", "dim"))
+
+
 async def tools(chat: "Chat", rest: str) -> None:
     """What answers are made with: platforms, hunts, the model, and the tools that other agents get."""
     copilot = chat.copilot
@@ -130,6 +161,8 @@ VIEWS: Mapping[str, tuple[str, Command]] = {
     "hyp": ("competing hypotheses, and the search that could refute the leader", hypotheses),
     "context": ("what the next question takes over from the case", context),
     "cost": ("what the answers of the case cost", cost),
+    "handoff": ("what the next shift must know, as Markdown", handoff),
+    "replay": ("every view of the case, made again and compared", replay),
     "tools": ("what answers are made with", tools),
 }
 """Commands that show, with what they show."""

@@ -60,15 +60,17 @@ def test_a_case_is_asked_shown_noted_and_resumed(chat: Callable[..., Any], run: 
 def test_the_views_are_drawn_from_the_last_answer(chat: Callable[..., Any], tmp_path: Path) -> None:
     result = chat(
         QUESTION, "/timeline", "/graph", "/tree", "/tree srv-bk-01", "/tree nowhere", "/hyp", "/context", "/cost", "/tools",
-        "/export html report.html",
+        "/export html report.html", "/handoff", "/replay",
     )  # fmt: skip
     assert "error:" not in result.err
     assert "\x1b" not in result.out
     for words in (
         "● suspicious", "─→ SRV-BK-01", "port 443 as", "── services.exe", "launch not seen", "→ network to",
         "no process on nowhere", "Least contradicted:", "The cheapest search", "all", "platforms", "tool ask",
+        "# Hand-over of case",
     ):  # fmt: skip
         assert words in result.out, words
+    assert "none differs" in result.err
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "Logons and movement" in page

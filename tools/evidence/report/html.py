@@ -25,6 +25,11 @@ from .words import neutral, raw_row, value_text
 TEMPLATE, STYLE, SCRIPT = "page.html", "page.css", "page.js"
 
 
+MOST_HOVERED = 200
+"""Rows that the browser looks for by rules alone. Its work grows with rows times elements: half a second for 80 rows, ten
+seconds for 500. Beyond, a citation is followed to its row, which opens by itself."""
+
+
 def to_html(answer: Answer, hypotheses: Hypotheses | None = None) -> str:
     """The answer as one HTML page.
 
@@ -113,6 +118,8 @@ def part(name: str) -> str:
 
 def _hover_rules(page: Page) -> str:
     """Without scripts the browser itself shows the row and the query of the citation that is pointed at or focused."""
+    if len(page.rows) > MOST_HOVERED:
+        return ""
     rows = ",".join(
         f'body:has(a[href="#row-{n}"]:is(:hover,:focus-visible)) #r{n}::details-content' for n, _ in page.rows
     )
