@@ -18,8 +18,9 @@ from ..tools.explain import texts_of
 from . import proposing
 from . import ticket as ticketing
 from .draft import Draft, story
-from .matching import OFF_TOPIC, SearchText
-from .state import Deps, State
+from .matching import OFF_TOPIC, SearchText, essence
+from .state import Deps, Scope, State
+from .suggesting import next_questions
 
 MAX_RUNBOOKS = 3
 
@@ -44,15 +45,22 @@ def find_runbooks(state: State, deps: Deps) -> None:
     # What the analyst asked comes first; what was found adds to it. An alert's question names nothing but the alert.
     wanted = {"alert": [(found or state["question"], MAX_RUNBOOKS)], "runbook": [(state["question"], MAX_RUNBOOKS)]}
     asked = wanted.get(state["route"], [(state["question"], 2), (found, MAX_RUNBOOKS)])
+    named = _named_runbooks(state.get("scope"), deps)
     for query, most in asked:
         if query:
-            _add_runbooks(query, most, draft, deps.search_text)
+            _add_runbooks(essence(query) or query, most, draft, deps.search_text, named)
 
 
-def _add_runbooks(query: str, most: int, draft: Draft, search_text: SearchText) -> None:
-    """Add the best sections for a query until the draft has so many."""
+def _named_runbooks(scope: Scope | None, deps: Deps) -> frozenset[str]:
+    """The runbooks that the hunts of the question name as theirs."""
+    hunts = [deps.library.hunts[name] for name in scope.hunts if name in deps.library.hunts] if scope else []
+    return frozenset(name for hunt in hunts for name in hunt.runbooks)
+
+
+def _add_runbooks(query: str, most: int, draft: Draft, search_text: SearchText, named: frozenset[str]) -> None:
+    """Add the best sections for a query until the draft has so many; those of the named runbooks come first."""
     seen = {(hit.id, hit.section) for hit in draft.runbooks}
-    for passage in search_text(query, 20):
+    for passage in sorted(search_text(query, 40), key=lambda passage: passage.id not in named):
         if len(draft.runbooks) >= most:
             return
         if passage.kind == "runbook" and (passage.id, passage.section) not in seen:
@@ -91,6 +99,11 @@ def verify(state: State, deps: Deps) -> None:
         window=window,
         phrases=phrases,
         given=given,
+        question=state["question"] if scope is not None else "",
+        about=_about(scope),
+        hunts=scope.hunts if scope is not None else (),
+        timeline=draft.entries,
+        library=deps.library,
     )
     draft.claims, draft.verification = claims, counts
 
@@ -102,10 +115,13 @@ def propose(state: State, deps: Deps) -> list[str]:
     if scope is not None and draft.declined is None and not scope.only:
         if state["route"] == "respond":
             proposing.propose_named(state["question"], scope, draft, deps)
+            verify(state, deps)
         elif draft.triage is None or draft.triage.verdict == "true_positive":
             proposing.propose_isolation(draft, scope, deps)
+    if scope is not None and draft.declined is None and deps.search_text is not None:
+        draft.suggestions += next_questions(scope, draft.story, deps.library, deps.search_text)
     window = scope.window if scope is not None and draft.declined is None else None
-    deps.workspace.case.add_question(state["question"], window)
+    deps.workspace.case.add_question(state.get("said") or state["question"], window)
     answer = _answer(state, deps)
     deps.workspace.answer = answer
     deps.workspace.case.save_answer(answer)
@@ -130,7 +146,7 @@ def _answer(state: State, deps: Deps) -> Answer:
     declined_off_topic = draft.declined is not None and draft.declined.reason == OFF_TOPIC
     return Answer(
         case=workspace.case.id,
-        question=state["question"],
+        question=state.get("said") or state["question"],
         model=deps.model_name,
         estate=deps.estate.kind,
         window=WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
@@ -156,7 +172,15 @@ def _answer(state: State, deps: Deps) -> Answer:
             wall_ms=round((monotonic() - draft.started) * 1000),
         ),
         suggestions=tuple(draft.suggestions),
+        about=_about(scope),
+        hunts=tuple(scope.hunts) if scope is not None else (),
     )
+
+
+def _about(scope: Scope | None) -> tuple[str, ...]:
+    if scope is None:
+        return ()
+    return tuple(dict.fromkeys((*scope.hosts, *scope.users, *scope.addresses, *scope.names, *scope.alerts)))
 
 
 def _cited(draft: Draft) -> set[str]:
