@@ -6,8 +6,11 @@ Read in one pass from left to right, so that no text, however many quotes it hol
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_PASSES = 40
+MAX_MADE = 200_000
+"""A string longer than this is not made."""
 MAX_BETWEEN = 60
 """Code between two strings that belong together is shorter than this."""
 
@@ -111,7 +114,7 @@ def _after(text: str, literal: Literal) -> str:
 def _joined(text: str, strings: Sequence[Literal], index: int) -> Step | None:
     """`'Down'+'load'`."""
     says, at = [strings[index].says], index
-    plus = r"\s*[+&]\s*" if _BASIC.search(text) else r"\s*\+\s*"
+    plus = r"\s*[+&]\s*" if _is_basic(text) else r"\s*\+\s*"
     while re.fullmatch(plus, _between(text, strings, at)):
         at += 1
         says.append(strings[at].says)
@@ -119,6 +122,12 @@ def _joined(text: str, strings: Sequence[Literal], index: int) -> Step | None:
 
 
 _BASIC = re.compile(r"\b(?:CreateObject|StrReverse|Execute|Chrw?)\s*\(", re.IGNORECASE)
+
+
+@lru_cache(maxsize=4)
+def _is_basic(text: str) -> bool:
+    """Whether a text is VBScript, where `&` joins strings; asked for every string of it, and looked up once."""
+    return _BASIC.search(text) is not None
 
 
 def _filled(text: str, strings: Sequence[Literal], index: int) -> Step | None:
@@ -133,7 +142,7 @@ def _filled(text: str, strings: Sequence[Literal], index: int) -> Step | None:
         at += 1
         parts.append(strings[at].says)
     slots = [int(slot) for slot in re.findall(r"\{(\d{1,3})\}", template)]
-    if max(slots) >= len(parts):
+    if max(slots) >= len(parts) or len(template) + sum(len(parts[slot]) for slot in slots) > MAX_MADE:
         return None
     end = strings[at].end + (1 if opening[1] and text[strings[at].end : strings[at].end + 1] == ")" else 0)
     return at + 1, end, re.sub(r"\{(\d{1,3})\}", lambda slot: parts[int(slot[1])], template)
@@ -156,7 +165,10 @@ def _cleaned(text: str, strings: Sequence[Literal], index: int) -> Step | None:
     end = strings[last].end
     if method and text[end : end + 1] == ")":
         end += 1
-    return (last + 1, end, strings[index].says.replace(old, new)) if old else None
+    says = strings[index].says
+    if not old or len(says) + says.count(old) * len(new) > MAX_MADE:
+        return None
+    return last + 1, end, says.replace(old, new)
 
 
 def _split(text: str, strings: Sequence[Literal], index: int) -> Step | None:
@@ -173,6 +185,8 @@ def _split(text: str, strings: Sequence[Literal], index: int) -> Step | None:
         return None
     separator, glue = strings[index + 1].says, strings[index + 2].says
     parts = strings[index].says.split(separator) if separator else list(strings[index].says)
+    if len(strings[index].says) + len(parts) * len(glue) > MAX_MADE:
+        return None
     says = glue.join(reversed(parts) if middle["turned"] else parts)
     end = strings[index + 2].end + (1 if ".join" in middle[0] or ". join" in middle[0] else 0)
     return index + 3, end, says

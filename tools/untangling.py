@@ -129,7 +129,7 @@ def _cmd_variables(text: str) -> str:
         says = known[name]
         if match[2] is not None:
             says = _cut(says, match[2], match[3])
-        elif match[4]:
+        elif match[4] and len(says) < 10_000:
             says = re.sub(re.escape(match[4]), lambda _: match[5], says, flags=re.IGNORECASE)
         left[0] -= len(says)
         return says
@@ -184,6 +184,13 @@ def _range(letters: str) -> str:
     return re.sub(r"(\w)-(\w)", lambda m: "".join(map(chr, range(ord(m[1]), ord(m[2]) + 1)))[:128], letters)
 
 
+def _escaped_quotes(text: str) -> str:
+    """Quotes that Python escapes within a string."""
+    if not re.search(r"\bimport\s+os\b|\bos\.(?:system|popen)\b|\bsubprocess\b", text):
+        return text
+    return re.sub(r"\\(['\"])", r"\1", text)
+
+
 def _unix_gaps(text: str) -> str:
     """`cat${IFS}/etc/passwd`."""
     return re.sub(r"\$\{?IFS\}?(?:\$9)?", " ", text)
@@ -197,6 +204,7 @@ _TRICKS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("backticks removed", _backticks),
     ("quotes inside words removed", _quotes),
     ("gaps filled", _unix_gaps),
+    ("escaped quotes bared", _escaped_quotes),
     ("letters translated back", _translated),
     ("variables filled in", _shell_variables),
     ("reversed text turned", _reversed),
