@@ -69,16 +69,24 @@ def asks_for_several(scope: Scope, library: HuntLibrary) -> bool:
     return bool(scope.hunts) and scope.hunts[0] in library.hunts and is_composite(library.hunts[scope.hunts[0]])
 
 
-def single_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates, best first, without those that are nothing but several others, unless one of these fits best."""
-    fitting = [item for item in candidates if item.fits]
-    return [item for at, item in enumerate(fitting) if at == 0 or not is_composite(item.hunt)]
+VOUCHED = 0.5
+"""A hunt that another stands for is taken along when its score is at least this share of the best one's."""
 
 
-def with_included(hunts: Iterable[str], library: HuntLibrary) -> tuple[str, ...]:
-    """Hunts, each followed by those that it asks for together with itself."""
-    named = (name for hunt in hunts for name in (hunt, *_included(hunt, library)))
-    return tuple(dict.fromkeys(name for name in named if name in library.hunts))
+def with_included(obliged: Sequence[str], candidates: Sequence[Candidate], library: HuntLibrary) -> tuple[str, ...]:
+    """Obliged hunts, each followed by those that it asks for together with itself.
+
+    A hunt that is nothing but several others stands for all of them where it fits best, and elsewhere for those that
+    come near the question by themselves.
+    """
+    best = max((item.score for item in candidates), default=0.0)
+    near = {item.hunt.id for item in candidates if item.fits and item.score >= VOUCHED * best}
+    found: list[str] = []
+    for at, name in enumerate(obliged):
+        vouched = at > 0 and is_composite(library.get(name))
+        found += [] if vouched else [name]
+        found += [hunt for hunt in _included(name, library) if not vouched or hunt in near]
+    return tuple(dict.fromkeys(name for name in found if name in library.hunts))
 
 
 def _included(hunt: str, library: HuntLibrary) -> tuple[str, ...]:

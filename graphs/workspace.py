@@ -26,7 +26,7 @@ from ..tools.vendors.estate import Coverage, Estate, QueryRun
 from .calling import Choice
 from .plan import Wanted
 from .reading import shown
-from .spotting import spotted
+from .spotting import routine_days, spotted, without_suspicion
 
 
 @dataclass
@@ -184,10 +184,14 @@ class Workspace:
         """Events merged across platforms and channels, labelled, numbered from 0."""
         events = [event for event in self.events.values() if event.time and (only is None or event.evidence in only)]
         found: list[Happening] = []
-        spots = spotted((hunt for hunt in self.library.all() if hunt.relations.spot), events)
+        hunts = self.library.all()
+        spots = spotted((hunt for hunt in hunts if hunt.relations.spot), events)
+        routine = routine_days((hunt for hunt in hunts if hunt.relations.routine), events)
         for group in merge(events):
             labels = {label for event in group.events for label in self.labels(event)}
             labels |= {label for event in group.events for label in spots.get(event.evidence, ())}
+            usual = {label.hunt for label in labels if any((label.hunt, e.evidence) in routine for e in group.events)}
+            labels = without_suspicion(labels, usual)
             ordered = tuple(sorted(labels, key=lambda item: (item.hunt, item.search)))
             happening = Happening(len(found), tuple(group.events), ordered)
             found.append(happening)
@@ -195,6 +199,7 @@ class Workspace:
 
 
 def narrowed(run: QueryRun, normaliser: Normaliser) -> QueryRun:
+    """A run without the rows that its query had to return beyond what the search asks for."""
     search = run.query.search
     if run.status != "ok" or search is None or search.aggregation is not None or not run.query.cannot_express:
         return run
