@@ -19,6 +19,8 @@ from .state import Scope
 
 MOST = 4
 _SLOT = re.compile(r"\{(\w+)\}")
+_POINTS = re.compile(r"\b(?:this|that|these|those|it|its|he|she|her|his|they|the key|the app|the link)\b")
+"""Words that mean something which only a conversation would tell."""
 
 
 def next_questions(scope: Scope, story: Story, library: HuntLibrary, search_text: SearchText) -> tuple[str, ...]:
@@ -62,7 +64,8 @@ def _names(scope: Scope, found: Sequence[Happening]) -> Mapping[str, str]:
 
 def _question(hunt: Hunt, names: Mapping[str, str], search_text: SearchText) -> str | None:
     """The hunt's first example question that can be filled and, asked, leads to the hunt; one with a name before others."""
-    examples = sorted(hunt.questions, key=lambda text: not _SLOT.search(text))
+    spoken = [text for text in hunt.questions if _SLOT.search(text) or not _POINTS.search(text)]
+    examples = sorted(spoken, key=lambda text: not _SLOT.search(text))
     for example in examples:
         if all(slot in names for slot in _SLOT.findall(example)):
             text = _SLOT.sub(lambda match: names[match[1]], example)
