@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from . import stems
 from .documents import Document as Document
 from .documents import Kind as Kind
 from .lexical import Lexical
@@ -110,7 +111,11 @@ class Retrieval:
 
     @cached_property
     def _words(self) -> Lexical:
-        return Lexical(self.documents)
+        known = stems.recall(self.folder)
+        lexical = Lexical(self.documents)
+        if stems.known() > known:
+            stems.keep(self.folder)
+        return lexical
 
     @cached_property
     def _vectors(self) -> Vectors:

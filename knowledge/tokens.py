@@ -1,9 +1,8 @@
 """Words for BM25: lower case, stemmed, with ids and tool names kept whole and aliases read as what they mean."""
 
 import re
-from functools import cache, lru_cache
-from typing import Any
 
+from .stems import stem
 from .synonyms import plain
 
 _WORD = re.compile(r"[a-z0-9_$]+(?:[.\-'/][a-z0-9_$]+)*", re.IGNORECASE)
@@ -39,20 +38,8 @@ def tokens(text: str) -> list[str]:
             continue
         parts = re.split(r"[.\-'/]", word)
         if len(parts) == 1:
-            found.append(_stem(word))
+            found.append(stem(word))
             continue
         found.append(word)
-        found.extend(_stem(part) for part in parts if part not in _STOP and len(part) > 1)
+        found.extend(stem(part) for part in parts if part not in _STOP and len(part) > 1)
     return found
-
-
-@lru_cache(maxsize=20_000)
-def _stem(word: str) -> str:
-    return str(_stemmer().stemWord(word)) if word.isalpha() else word
-
-
-@cache
-def _stemmer() -> Any:
-    import snowballstemmer
-
-    return snowballstemmer.stemmer("english")

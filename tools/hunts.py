@@ -143,8 +143,7 @@ def read_hunts(path: Path) -> list[Hunt]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_LOADER)
-        content = yaml.load(text, Loader=_LOADER)
+        node, content = _composed(text)
     except UnicodeDecodeError as exc:
         raise ContentError(str(path), None, "the file is not UTF-8 text") from exc
     except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date that the calendar does not have
@@ -160,6 +159,16 @@ def read_hunts(path: Path) -> list[Hunt]:
             raise ContentError(str(path), listed.start_mark.line + 1, "`hunts:` is followed by a list of hunts")
         nodes = listed.value
     return [_read_hunt(entry, entry_node, path) for entry, entry_node in zip(entries, nodes, strict=True)]
+
+
+def _composed(text: str) -> tuple[Any, Any]:
+    """The one document of a text, as nodes that know their lines and as data; parsed once for both."""
+    loader = _LOADER(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _read_hunt(entry: Any, node: yaml.Node, path: Path) -> Hunt:

@@ -183,3 +183,22 @@ def test_chroma_answers_for_many_phrases_what_a_scan_answers_for_few(
     monkeypatch.setattr("tracehound.knowledge.vectors.SCANNED", 0)
     asked = open_vectors(fruit, tmp_path).nearness("ripe fruit of the season")
     assert asked == pytest.approx(scanned, abs=1e-5)
+
+
+def test_stems_are_kept_between_runs(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from tracehound.knowledge import stems\n"
+        "from tracehound.knowledge.retrieval import Document, Retrieval\n"
+        f"found = Retrieval.open(Path({str(tmp_path)!r}), passages=[Document('a', 'hunt', 'ripe apples', '', 'apples')])\n"
+        "found.search('apples')\n"
+        "import sys; print('snowballstemmer' in sys.modules, stems.stem('apples'))\n"
+    )
+    said = []
+    for damage in (None, None, "[1", '["apples"]', '{"apples": 7}'):
+        if damage is not None:
+            next(tmp_path.glob("stems-*.json")).write_text(damage, encoding="utf-8")
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+        assert ran.returncode == 0, ran.stderr
+        said.append(ran.stdout.split())
+    assert said == [["True", "appl"], ["False", "appl"], *[["True", "appl"]] * 3]
