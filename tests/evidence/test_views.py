@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracehound.tools.evidence.movement import Movement, movement
+from tracehound.tools.evidence.movement import Movement, movement, routes
 from tracehound.tools.evidence.process_tree import Process, process_tree
 from tracehound.tools.evidence.records import Answer, Claim, Evidence, TimelineEntry
 from tracehound.tools.evidence.report.axis import Axis, duration
@@ -219,6 +219,17 @@ def test_what_stays_on_a_host_is_no_movement_and_what_repeats_is_one() -> None:
     ]  # fmt: skip
     assert found.moves[-1].target.kind == "cloud"
     assert {place for move in found.moves for place in (move.source, move.target)} == set(found.places)
+
+
+def test_what_many_accounts_did_alike_is_one_route() -> None:
+    rows = [logon(n, "203.0.113.9", "SRV-1", f"user{n % 4}", status="Failure") for n in range(1, 9)]
+    found = movement(answer([*rows, logon(9, "203.0.113.9", "SRV-1", "user1")]))
+    failed, entered = routes(found.moves)
+    assert (len(failed.accounts), failed.count, len(failed.evidence)) == (4, 8, 8)
+    assert (entered.accounts, entered.count, entered.first.failed) == (("user1",), 1, False)
+    graph = draw_movement(found)
+    assert graph is not None
+    assert graph.arrows[0].words == ("4 accounts failed Network logon ×8", "user1 Network logon")
 
 
 @pytest.mark.parametrize("shape_of", ["ring", "star", "random", "loop of two"])

@@ -91,6 +91,32 @@ def _move(key: tuple[Place, Place, str, str, str, bool, Verdict], items: Iterabl
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Moves that differ in the account alone: how many they were, and who made them, in order of appearance."""
+
+    first: Move
+    accounts: tuple[str, ...]
+    count: int
+    evidence: tuple[str, ...]
+
+
+def routes(moves: Iterable[Move]) -> tuple[Route, ...]:
+    """Moves as a reader lists them: one line for what many accounts did in the same way."""
+    alike: dict[tuple[Place, Place, str, bool, Verdict], list[Move]] = defaultdict(list)
+    for move in moves:
+        alike[move.source, move.target, move.how, move.failed, move.verdict].append(move)
+    return tuple(
+        Route(
+            first=found[0],
+            accounts=tuple(dict.fromkeys(move.account for move in found if move.account)),
+            count=sum(move.count for move in found),
+            evidence=tuple(dict.fromkeys(row for move in found for row in move.evidence)),
+        )
+        for found in alike.values()
+    )
+
+
 def _ways(item: Happening, directory: Directory) -> list[tuple[Place, Place]]:
     """From where to where a happening went; none for what stays in one place."""
     match item.event_class:

@@ -1,6 +1,6 @@
 """The movement between places as a drawing: columns by how many moves a place is away from where it began."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +9,8 @@ from ..told import Verdict
 
 BOX, ROW, COLUMN = (126, 40), 84, 290
 LINE, WORDS_WIDE = 13, 120
+CROWDED = 4
+"""Arrows at one place that stand in each other's way."""
 MOST_PLACES = 28
 MOST_WORDS = 3
 """Lines at an arrow; what more there is stands in the table."""
@@ -66,8 +68,15 @@ def draw_movement(movement: Movement) -> Graph | None:
     between: dict[tuple[Place, Place], list[Move]] = defaultdict(list)
     for move in moves:
         between[move.source, move.target].append(move)
+    leaving, arriving = Counter(source for source, _ in between), Counter(target for _, target in between)
     arrows = [
-        _arrow(places[source], places[target], held, (target, source) in between)
+        _arrow(
+            places[source],
+            places[target],
+            held,
+            both_ways=(target, source) in between,
+            at=_word_place(leaving[source], arriving[target]),
+        )
         for (source, target), held in between.items()
     ]
     # What matters is drawn last, on top of the rest.
@@ -121,7 +130,14 @@ def _centred(column: list[Place], moves: Sequence[Move]) -> list[Place]:
     return [*ordered[1::2][::-1], *ordered[::2]]
 
 
-def _arrow(source: Box, target: Box, moves: Sequence[Move], both_ways: bool) -> Arrow:
+def _word_place(leaving: int, arriving: int) -> float:
+    """How far along an arrow its words stand: where many arrows meet, at the end that they do not share."""
+    if max(leaving, arriving) < CROWDED:
+        return 0.5
+    return 0.3 if arriving >= leaving else 0.7
+
+
+def _arrow(source: Box, target: Box, moves: Sequence[Move], *, both_ways: bool, at: float) -> Arrow:
     width, height = BOX
     if source.x < target.x:
         start, end = (source.x + width, source.y + height / 2), (target.x - 2, target.y + height / 2)
@@ -138,13 +154,13 @@ def _arrow(source: Box, target: Box, moves: Sequence[Move], both_ways: bool) -> 
     (a, b), (c, d) = turns
     weightiest = min(moves, key=lambda move: _WEIGHT[move.verdict]).verdict
     told = [move for move in moves if move.verdict == weightiest]
-    words = tuple(dict.fromkeys(map(_words, told)))
+    words = tuple(_words(told))
     if len(words) > MOST_WORDS:
         words = (*words[: MOST_WORDS - 1], f"and {len(words) - MOST_WORDS + 1} more")
     return Arrow(
         path=f"M{start[0]:.1f} {start[1]:.1f}C{a:.1f} {b:.1f} {c:.1f} {d:.1f} {end[0]:.1f} {end[1]:.1f}",
-        x=(start[0] + 3 * a + 3 * c + end[0]) / 8,
-        y=(start[1] + 3 * b + 3 * d + end[1]) / 8,
+        x=_along(at, start[0], a, c, end[0]),
+        y=_along(at, start[1], b, d, end[1]),
         words=words,
         verdict=weightiest,
         failed=all(move.failed for move in moves),
@@ -165,7 +181,21 @@ def _apart(arrows: Sequence[Arrow]) -> Iterator[Arrow]:
         yield replace(arrow, y=y)
 
 
-def _words(move: Move) -> str:
-    who = f"{move.account} " if move.account and move.kind == "logon" else ""
-    often = f" ×{move.count}" if move.count > 1 else ""
-    return f"{who}{'failed ' if move.failed else ''}{move.how}{often}"
+def _along(part: float, *points: float) -> float:
+    """One coordinate of a cubic curve at a part of its way."""
+    rest = 1 - part
+    a, b, c, d = points
+    return rest**3 * a + 3 * rest * rest * part * b + 3 * rest * part * part * c + part**3 * d
+
+
+def _words(moves: Sequence[Move]) -> Iterator[str]:
+    """What went this way: a line for each kind, with the account where it is one."""
+    alike: dict[tuple[str, bool], list[Move]] = defaultdict(list)
+    for move in moves:
+        alike[move.how, move.failed].append(move)
+    for (how, failed), found in alike.items():
+        accounts = {move.account for move in found if move.account and move.kind == "logon"}
+        who = f"{len(accounts)} accounts " if len(accounts) > 1 else "".join(f"{account} " for account in accounts)
+        times = sum(move.count for move in found)
+        often = f" ×{times}" if times > 1 else ""
+        yield f"{who}{'failed ' if failed else ''}{how}{often}"

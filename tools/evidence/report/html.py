@@ -20,7 +20,7 @@ from ..predicates import stamp
 from ..records import Answer
 from ..safe import shorten
 from .page import Page, clock, state_of, verdict_word
-from .words import neutral, raw_row, value_text
+from .words import clip, neutral, raw_row, value_text
 
 TEMPLATE, STYLE, SCRIPT = "page.html", "page.css", "page.js"
 
@@ -53,7 +53,7 @@ def environment(*, autoescape: bool = True) -> Environment:
     )
     made.filters |= {
         "clock": clock, "iso": _iso, "stamp": stamp, "day": _day, "state": state_of, "verdict": verdict_word,
-        "row": raw_row, "value": value_text, "short": shorten,
+        "row": raw_row, "value": value_text, "short": shorten, "clip": clip,
     }  # fmt: skip
     return made
 

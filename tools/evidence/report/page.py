@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ....knowledge import attack
 from ..claims import INSTRUCTION
-from ..movement import Movement, moves_of
+from ..movement import Movement, Route, moves_of, routes
 from ..process_tree import Process, forest
 from ..records import Answer, Claim, Evidence, QueryRecord, TimelineEntry
 from ..told import Told, Verdict
@@ -32,7 +32,7 @@ MOST_ROWS = 2_000
 MOST_LISTED = 400
 """Citations of one line that are listed by name."""
 MOST_PROCESSES = 400
-MOST_MOVES = 200
+MOST_ROUTES = 200
 DEEPEST = 12
 """Indentation of the process tree ends here; deeper processes say how deep they are."""
 RULED_OUT = ": ruled out, "
@@ -281,10 +281,15 @@ class Page:
         """The movement, drawn."""
         return draw_movement(self.movement)
 
+    @cached_property
+    def routes(self) -> tuple[Route, ...]:
+        """The movement as lines of a table."""
+        return routes(self.movement.moves)
+
     @property
-    def moves_shown(self) -> int:
-        """Moves that the table holds."""
-        return MOST_MOVES
+    def routes_shown(self) -> int:
+        """Lines that the table holds."""
+        return MOST_ROUTES
 
     @cached_property
     def processes(self) -> tuple[Process, ...]:

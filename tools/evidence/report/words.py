@@ -71,3 +71,9 @@ def raw_row(row: Mapping[str, Any]) -> str:
 def value_text(value: Any) -> str:
     """A normalised value as one line of text."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def clip(text: str, most: int) -> str:
+    """The beginning of a name that has little room; the whole of it is close by."""
+    shown = safe(text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
