@@ -16,6 +16,7 @@ from ..agent import Settings
 from ..agent.settings import check_folder
 from ..knowledge.errors import ConfigurationError, TracehoundError, UsageError
 from ..tools.evidence.records import Answer
+from .benign import lab_of
 from .deck import read_deck
 from .deck_run import DeckJob, run_deck, sample_id, workers_for
 from .lab.lab import Lab
@@ -143,7 +144,7 @@ def _samples(suite: Suite, cases: Sequence[EvalCase], home: Path, plan: Plan) ->
     asked = [case for case in chosen if case.recordings is None]
     replayed = plan.traffic == "replay"
     for seed in (suite.seeds if plan.seeds is None else plan.seeds) if asked else ():
-        lab = None if replayed else _seed_lab(home, seed)
+        lab = None if replayed else _world(home, suite.world, seed)
         first = sample_id(suite.id, asked[0].id, seed, 1)
         truth = truth_of(Source(lab, plan.traffic, tape_path(plan.out, first)).world)
         for case in asked:
@@ -163,6 +164,10 @@ def _attempts(
         tape = tape_path(plan.out, sample_id(suite, case, seed, attempt))
         source = Source(lab, plan.traffic, tape)
         yield Sample(suite, case, seed, attempt, question, expect, source, truth, recording)
+
+
+def _world(home: Path, world: str, seed: int) -> Path:
+    return _seed_lab(home, seed) if world == "kestrel" else lab_of(home, world, seed).directory
 
 
 def _seed_lab(home: Path, seed: int) -> Path:

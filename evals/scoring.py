@@ -40,7 +40,7 @@ def measure(answer: Answer, expect: Expect, truth: Truth, *, seconds: float, act
     found += _ruled_out(answer, expect.look_alikes, truth)
     if expect.proposals is not None:
         found.append(_proposals(answer, expect.proposals, truth))
-    if expect.verdict:
+    if expect.verdict or expect.verdict_not:
         found += _triage(answer, expect, truth)
     return found
 
@@ -183,7 +183,11 @@ def _proposals(answer: Answer, wanted: Sequence[Proposed], truth: Truth) -> Meas
 def _triage(answer: Answer, expect: Expect, truth: Truth) -> Iterator[Measure]:
     draft = answer.triage
     verdict = draft.verdict if draft else "no triage"
-    yield Measure("verdict", verdict, str(expect.verdict), verdict == expect.verdict, grave=True)
+    if expect.verdict:
+        yield Measure("verdict", verdict, expect.verdict, verdict == expect.verdict, grave=True)
+    if expect.verdict_not:
+        fine = draft is not None and verdict != expect.verdict_not
+        yield Measure("verdict", verdict, f"not {expect.verdict_not}", fine, grave=True)
     if draft is None:
         return
     if expect.priority:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -34,6 +34,8 @@ class Suite(_Data):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     about: str
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
+    world: Literal["kestrel", "everyday", "twins"] = "kestrel"
+    """What happens in its labs: Kestrel's stories, everyday work that raises alerts, or the malicious twins of it."""
     deck: str | None = None
     """File of a deck, beside the file of the suite: its questions are the cases."""
 
@@ -69,6 +71,8 @@ class Expect(_Data):
     proposals: tuple[Proposed, ...] | None = None
     """Exactly these; None: not measured."""
     verdict: str | None = None
+    verdict_not: str | None = None
+    """A verdict that would be wrong; any other is right."""
     priority: tuple[str, ...] = ()
     reasons: int | None = None
     next_steps: int | None = None
