@@ -345,6 +345,27 @@ class Case:
         """Every row as its normalised event, in the order of aliases."""
         return [stored.as_event() for stored in self._stored()]
 
+    def classes(self) -> dict[str, int]:
+        """How many rows of each event class there are."""
+        with self._guard, storage_errors(self.folder):
+            return dict(self._store.db.execute("SELECT event_class, count(*) FROM rows GROUP BY event_class"))
+
+    def events_of(self, event_class: str) -> Iterator[Event]:
+        """Events of one class that have a time, in order of it, read as they are asked for."""
+        kind, platforms, loads = (
+            EventClass(event_class),
+            {item.value: item for item in Platform},
+            json.JSONDecoder().decode,
+        )
+        with storage_errors(self.folder):
+            for row_id, platform, collection, time, host, user, fields in self._store.db.execute(
+                "SELECT id, platform, collection, time, host, user, fields FROM rows "
+                "WHERE event_class = ? AND time IS NOT NULL ORDER BY time, id",
+                (event_class,),
+            ):
+                moment = datetime.fromisoformat(time)
+                yield Event(row_id, platforms[platform], collection, kind, moment, host, user, loads(fields))
+
     def seen_by(self, evidence: str) -> tuple[str, ...]:
         """Ids of every query that returned a row, first one first."""
         with self._guard, storage_errors(self.folder):

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -74,7 +75,7 @@ def _same(events: Sequence[Event], tolerance: timedelta) -> list[list[Event]]:
     open_groups: dict[Key, list[list[Event]]] = defaultdict(list)
     for event in events:
         keys = [(event.event_class.value, *key) for key in _keys(event)]
-        reach = ANY_TIME if event.event_class in _TIMELESS else tolerance
+        reach = ANY_TIME if event.event_class in TIMELESS else tolerance
         group = _home(event, keys, open_groups, reach)
         if group is None:
             group = []
@@ -87,7 +88,8 @@ def _same(events: Sequence[Event], tolerance: timedelta) -> list[list[Event]]:
     return happenings
 
 
-_TIMELESS = frozenset({EventClass.FINDING, EventClass.DEVICE, EventClass.VULNERABILITY})
+TIMELESS = frozenset({EventClass.FINDING, EventClass.DEVICE, EventClass.VULNERABILITY})
+"""Classes whose reports are one however far apart they are."""
 
 
 def _home(
@@ -117,7 +119,7 @@ def _compatible(left: Event, right: Event) -> bool:
     """Whether two events may report one happening: different sources, or the very same record."""
     if left.evidence == right.evidence:
         return True
-    if left.event_class not in _TIMELESS and (left.platform, left.collection) == (right.platform, right.collection):
+    if left.event_class not in TIMELESS and (left.platform, left.collection) == (right.platform, right.collection):
         uid = left.get("metadata.uid")
         if uid is None or uid != right.get("metadata.uid"):
             return False
@@ -132,7 +134,14 @@ def _compatible(left: Event, right: Event) -> bool:
 
 
 def _word(event: Event, name: str) -> str:
-    return " ".join(event.text(name).lower().split())
+    text = event.text(name)
+    # Names come again and again; whole scripts do not, and must not stay in memory.
+    return _squeezed(text) if len(text) < 200 else " ".join(text.lower().split())
+
+
+@lru_cache(maxsize=65_536)
+def _squeezed(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def _base(event: Event, name: str) -> str:
