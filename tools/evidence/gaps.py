@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from .event import Event
 from .normalise import is_unparsed
 from .records import Evidence, Gap, QueryRecord, WindowRecord
 from .safe import safe, shorten
+from .skew import telling
 
 
 def find_gaps(
@@ -30,7 +32,7 @@ def find_gaps(
         not_queried: Platform to the reason why it was not asked.
         silent_hosts: Host to the reason why it has no telemetry.
     """
-    asked = list(queries)
+    asked, rows = list(queries), list(evidence)
     return (
         *_not_queried(asked, not_queried or {}),
         *_failed(asked),
@@ -40,7 +42,8 @@ def find_gaps(
             Gap(kind="no_telemetry", text=f"{safe(host)} has no telemetry: {safe(why)}")
             for host, why in sorted((silent_hosts or {}).items())
         ),
-        *_unparsed(evidence),
+        *_unparsed(rows),
+        *_clocks(rows),
     )
 
 
@@ -89,6 +92,11 @@ def _unparsed(evidence: Iterable[Evidence]) -> Iterable[Gap]:
     for query, count in sorted(unread.items()):
         rows = "1 row" if count == 1 else f"{count} rows"
         yield Gap(kind="unparsed", text=f"{rows} of {query} could not be placed in time", queries=(query,))
+
+
+def _clocks(evidence: Iterable[Evidence]) -> Iterable[Gap]:
+    for found in telling(Event.of(row) for row in evidence if row.time is not None):
+        yield Gap(kind="clock", text=found.sentence())
 
 
 def _place(query: QueryRecord) -> str:

@@ -177,7 +177,7 @@ def _bad_moment(text: str, cited: Cited) -> str | None:
     return None
 
 
-_MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
+_MONTHS: Sequence[str] = "january february march april may june july august september october november december".split()  # noqa: SIM905
 _DATE = re.compile(
     rf"\b(?P<iso>\d{{4}}-\d\d-\d\d)|\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)? (?P<month>{'|'.join(_MONTHS)})(?: (?P<y>\d{{4}}))?\b",
     re.IGNORECASE,
@@ -192,7 +192,7 @@ def _day(found: re.Match[str], times: Iterable[datetime]) -> list[datetime]:
     """The times that lie on a written day."""
     if found["iso"]:
         return [time for time in times if f"{time:%Y-%m-%d}" == found["iso"]]
-    month = _MONTHS.index(found["month"].lower()) + 1
+    month = _MONTHS.index(str(found["month"]).lower()) + 1
     return [
         time
         for time in times

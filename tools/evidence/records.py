@@ -171,7 +171,7 @@ class Verification(Record):
 class Gap(Record):
     """Something that is not known, and why."""
 
-    kind: Literal["not_queried", "capped", "failed", "retention", "no_telemetry", "unparsed"]
+    kind: Literal["not_queried", "capped", "failed", "retention", "no_telemetry", "unparsed", "clock"]
     text: str
     queries: tuple[str, ...] = ()
 

@@ -23,12 +23,13 @@ from .claims import ASSESSED, INSTRUCTION, NOT_FOUND, RULED_OUT, TALLY, instruct
 from .counting import COUNTED
 from .entities import entity_values
 from .event import Event
-from .merge import Group, merge
+from .merge import TOLERANCE, Group, merge
 from .predicates import Values, may_mean, pattern, predicates, repetition, stamp
 from .prose import Cited, bad_prose
 from .records import Answer, Claim, Evidence, QueryRecord, TimelineEntry, Verification, WindowRecord
 from .relevance import UNTIED, Asked, Tied, reasons
 from .safe import safe
+from .skew import ASSUMED, allowance
 from .verify_counts import bad_count
 from .verify_views import view_problems
 
@@ -68,7 +69,7 @@ class Record:
     """The question's window; an absence must cover it."""
     phrases: Collection[str] | None = None
     """Noun phrases that may precede a sentence (the hunts' `says`). None: any that names nothing of the case."""
-    skew: timedelta = timedelta(seconds=3)
+    skew: timedelta = ASSUMED
     """Difference of the clocks; events closer than this have no order."""
     given: Collection[str] = ()
     """Texts that the question itself gave: what an explanation, which reads no row, may name."""
@@ -94,7 +95,7 @@ def verify(
     *,
     window: WindowRecord | None = None,
     phrases: Collection[str] | None = None,
-    skew: timedelta = timedelta(seconds=3),
+    skew: timedelta | None = None,
     given: Collection[str] = (),
     question: str = "",
     about: Collection[str] = (),
@@ -112,7 +113,7 @@ def verify(
         queries: Queries of the case.
         window: The question's window.
         phrases: Noun phrases that may precede a sentence.
-        skew: Difference of the clocks.
+        skew: Difference of the clocks; estimated from twin records of the case when None.
         given: Texts that the question itself gave.
         question: What was asked; empty: whether a claim answers it is not judged.
         about: Hosts, accounts and other names that the question was resolved to.
@@ -122,7 +123,8 @@ def verify(
             each claim must answer it or be tied to what does.
     """
     by_id = {item.id: item for item in evidence}
-    record = Record(by_id, {item.id: item for item in queries}, window, phrases, skew, given, library)
+    apart = allowance(map(Event.of, by_id.values())) if skew is None else skew
+    record = Record(by_id, {item.id: item for item in queries}, window, phrases, apart, given, library)
     tied = Tied({}, judged=False)
     if question and library is not None:
         tied = reasons(Asked(question, about, hunts), claims, by_id, record.queries, library)
@@ -223,14 +225,17 @@ def _foreign_technique(named: Iterable[str], claim: Claim, record: Record) -> st
     wanted = {found.id for name in named if (found := attack.technique(name))}
     if record.library is None or not claim.evidence:
         return None
+    recognised = False
     for name in claim.evidence:
         if not wanted:
             return None
         event = Event.of(record.evidence[name])
         given = {x for label in record.library.label(event.fields, event.event_class) for x in label.techniques}
+        recognised = recognised or bool(given)
         wanted -= given | {technique.partition(".")[0] for technique in given}
         wanted = {technique for technique in wanted if technique.partition(".")[0] not in given}
-    return f"no hunt recognises {min(wanted)} in the cited rows" if wanted else None
+    # Rows that no hunt of today recognises may have been recognised by a hunt that the library no longer has.
+    return f"no hunt recognises {min(wanted)} in the cited rows" if wanted and recognised else None
 
 
 def _bad_observation(claim: Claim, record: Record) -> str | None:
@@ -255,7 +260,7 @@ def _bad_observation(claim: Claim, record: Record) -> str | None:
         return None if holds else "the cited row holds no such text"
     if claim.predicate in weighing.SENTENCES:
         return weighing.why_not(claim, events)
-    groups = merge(events)
+    groups = merge(events, max(TOLERANCE, record.skew))
     if len(groups) > 1:
         return "it cites rows of different happenings"
     return _bad_sentence(claim, groups[0], rows, record)
