@@ -68,7 +68,8 @@ def draw_movement(movement: Movement) -> Graph | None:
     between: dict[tuple[Place, Place], list[Move]] = defaultdict(list)
     for move in moves:
         between[move.source, move.target].append(move)
-    leaving, arriving = Counter(source for source, _ in between), Counter(target for _, target in between)
+    worded = [ends for ends, held in between.items() if any(move.verdict != "benign" for move in held)]
+    leaving, arriving = Counter(source for source, _ in worded), Counter(target for _, target in worded)
     arrows = [
         _arrow(
             places[source],
@@ -134,7 +135,7 @@ def _word_place(leaving: int, arriving: int) -> float:
     """How far along an arrow its words stand: where many arrows meet, at the end that they do not share."""
     if max(leaving, arriving) < CROWDED:
         return 0.5
-    return 0.3 if arriving >= leaving else 0.7
+    return 0.42 if arriving >= leaving else 0.58
 
 
 def _arrow(source: Box, target: Box, moves: Sequence[Move], *, both_ways: bool, at: float) -> Arrow:
@@ -197,5 +198,5 @@ def _words(moves: Sequence[Move]) -> Iterator[str]:
         accounts = {move.account for move in found if move.account and move.kind == "logon"}
         who = f"{len(accounts)} accounts " if len(accounts) > 1 else "".join(f"{account} " for account in accounts)
         times = sum(move.count for move in found)
-        often = f" ×{times}" if times > 1 else ""
+        often = f" ×{times}" if times > max(len(accounts), 1) else ""
         yield f"{who}{'failed ' if failed else ''}{how}{often}"
