@@ -67,6 +67,13 @@ def nothing_unchecked(sent: list[Query]) -> None:
         assert check_query(query.language, query.text, query.collection).sendable
 
 
+def offered(body: dict[str, Any], tool: str, field: str) -> list[str]:
+    """The values that a tool of a native request takes for a field."""
+    (function,) = [item["function"] for item in body["tools"] if item["function"]["name"] == tool]
+    schema = function["parameters"]["properties"][field]
+    return list(schema.get("enum") or [schema["const"]])
+
+
 def cited(answer: Answer) -> set[str]:
     return {item for entry in answer.timeline if entry.verdict != "benign" for item in entry.evidence}
 
@@ -124,18 +131,20 @@ async def test_a_model_adds_searches_to_those_obliged(
     lab: Lab, player: Any, copilot: Any, watched: Any, answers: Make
 ) -> None:
     host = lab.names["WS-042"]
-    player.script(
-        answers["called"](
-            ("run_hunt", {"hunt": "persistence.task"}),
+
+    def chooses(body: dict[str, Any]) -> Response:
+        return answers["called"](
+            ("run_hunt", {"hunt": offered(body, "run_hunt", "hunt")[-1]}),
             ("search", {"event_class": "dns_activity", "host": host}),
             ("raw_query", SAFE),
         )
-    )
+
+    player.answers = chooses
     answer = await (await copilot()).ask(lab.question)
     truthful(answer)
     nothing_unchecked(watched[1])
     hunts = {query.hunt for query in answer.queries}
-    assert {"persistence.task", "model.search"} <= hunts
+    assert {offered(player.requests[0], "run_hunt", "hunt")[-1], "model.search"} <= hunts
     assert [query.status for query in answer.queries if query.text == SAFE["text"]] == ["ok"]
 
 
