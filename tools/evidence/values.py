@@ -15,16 +15,24 @@ from .records import iso_z
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = frozenset({"", "-", "--", "null", "none", "n/a"})
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_FILETIME_EPOCH = 11_644_473_600_000_000
+"""Microseconds from 1601 to 1970."""
+_TWELVE = re.compile(
+    r"(?:(?P<y>\d{4})-(?P<m>\d\d?)-(?P<d>\d\d?)|(?P<m2>\d\d?)/(?P<d2>\d\d?)/(?P<y2>\d{4})),?[ T]"
+    r"(?P<h>\d\d?):(?P<min>\d\d)(?::(?P<s>\d\d)(?:\.(?P<f>\d+))?)? ?(?P<half>[ap])\.?m\.?(?: ?(?:UTC|GMT|Z))?",
+    re.IGNORECASE,
+)
 _ISO_TAIL = re.compile(r"\s*(UTC|GMT)$", re.IGNORECASE)
 
 
 def parse_time(value: Any, kind: str = "datetime") -> datetime | None:
-    """An aware UTC time from ISO text (any fraction, no zone means UTC) or from an epoch number.
+    """An aware UTC time from ISO text (any fraction, no zone means UTC), a 12-hour clock, or an epoch number.
 
     Args:
         value: Text or number.
         kind: `epoch_s` and `epoch_ms` say what a number counts; otherwise, and where a number lies outside the years
-            that its unit allows, its size decides between seconds, milliseconds, microseconds and nanoseconds.
+            that its unit allows, its size decides between seconds, milliseconds, microseconds, nanoseconds and Windows'
+            FILETIME (100 ns since 1601).
     """
     if isinstance(value, bool) or value is None:
         return None
@@ -37,7 +45,7 @@ def parse_time(value: Any, kind: str = "datetime") -> datetime | None:
         moment = datetime.fromisoformat(_ISO_TAIL.sub("Z", text))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        return None
+        return from_clock(text)
 
 
 def _from_epoch(number: float, kind: str) -> datetime | None:
@@ -52,11 +60,30 @@ def _from_epoch(number: float, kind: str) -> datetime | None:
         micros = number * 1_000
     elif size < 1e17:
         micros = number
+    elif size < 2.5e17:
+        # As nanoseconds these would be the years 1973 to 1977; as FILETIME they are 1917 to 2393.
+        micros = number // 10 - _FILETIME_EPOCH
     else:
         micros = number // 1_000
     try:
         return _EPOCH + timedelta(microseconds=int(micros))
     except (OverflowError, ValueError):
+        return None
+
+
+def from_clock(text: str) -> datetime | None:
+    """A time with a 12-hour clock, as UTC: `11/20/2026 5:48:14 PM`, month first, or `2026-11-20 05:48 PM`."""
+    found = _TWELVE.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day = (found["y"], found["m"], found["d"]) if found["y"] else (found["y2"], found["m2"], found["d2"])
+    if int(found["h"]) not in range(1, 13):
+        return None
+    hour = int(found["h"]) % 12 + (12 if found["half"].lower() == "p" else 0)
+    micros = int((found["f"] or "0")[:6].ljust(6, "0"))
+    try:
+        return datetime(int(year), int(month), int(day), hour, int(found["min"]), int(found["s"] or 0), micros, UTC)
+    except ValueError:
         return None
 
 
