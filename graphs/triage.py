@@ -6,6 +6,7 @@ telemetry is never a reason; what an account, a program and a person at the cons
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -30,8 +31,7 @@ Side = Literal["for", "against", "neither"]
 ORDER: tuple[Priority, ...] = ("Low", "Medium", "High", "Critical")
 KNOWN_DAYS = 3
 """An address from which an account signed in on so many earlier days is one of its own."""
-GRAVE = 2
-"""A command that does so many things that are seldom right needs no other reason."""
+NEAR = timedelta(hours=1)
 MOST_CITED = 40
 
 
@@ -75,6 +75,8 @@ class Around:
     """The launch that the alert is about, as the host's own sensor saw it."""
     others: tuple[Happening, ...] = ()
     """Suspicious happenings connected with it, without what is routine there."""
+    near: tuple[Event, ...] = ()
+    """What else ran on its host around it."""
     devices: tuple[Event, ...] = ()
     signins: tuple[Event, ...] = ()
     """Sign-ins of the alert's account, when the alert is about an account and no host."""
@@ -117,6 +119,7 @@ def look_around(alert: Happening, story: Story, happenings: Sequence[Happening])
         runs=tuple(event for event in earlier if same_run(about, event)),
         launches=tuple(item for item in launches if _is_about(alert, item)),
         others=tuple(item for item in connected(alert, story) if not _is_routine(item, on_host)),
+        near=tuple(sorted((event for event in on_host if _is_beside(event, about)), key=_gravest_first)),
         devices=_devices(alert, happenings),
         signins=() if watched and alert.host else tuple(_signins(about, happenings)),
     )
@@ -200,14 +203,14 @@ def _own_strength(alert: Event, labels: Sequence[tuple[str, int]]) -> float:
     """How clearly the alert's own process is wrong: what hunts recognise in it, and what its command line does."""
     labelled = max((signal for technique, signal in labels if not _administrators_do(technique)), default=0)
     grave = gravity(alert.text("process.cmd_line"))
-    if grave >= GRAVE or (grave and labelled >= STRONG):
+    if grave >= weighing.GRAVE or (grave and labelled >= STRONG):
         return 1.0
     return 0.7 if labelled >= STRONG else 0.5 if labelled >= MEDIUM or grave else 0.0
 
 
 def _is_harmful(item: Happening) -> bool:
     """Whether a connected happening is what no administrator does: by what hunts say, or by what its command does."""
-    if item.is_launch and gravity(item.text("process.cmd_line")) >= GRAVE:
+    if item.is_launch and gravity(item.text("process.cmd_line")) >= weighing.GRAVE:
         return True
     return any(
         label.signal == "strong" and not _administrators_do(technique)
@@ -301,6 +304,8 @@ def _grounds(around: Around, own: float, harm: Sequence[Happening]) -> Iterable[
     if around.others:
         told = [event for item in around.others for event in item.events][:MOST_CITED]
         yield Ground("correlation", weighing.CONNECTED, (alert, *told), "for" if harm else "neither")
+    elif around.near:
+        yield Ground("correlation", weighing.QUIET, (alert, *around.near[:MOST_CITED]), "against")
     if around.signins:
         known = _comes_from_its_own_places(around)
         yield Ground("correlation", weighing.PLACES, (alert, *around.signins), "against" if known else "for")
@@ -326,6 +331,15 @@ def _is_about(alert: Happening, item: Happening) -> bool:
     command = alert.text("process.cmd_line").lower()
     near = abs((item.time - alert.time).total_seconds()) <= 3600
     return near and bool(command) and item.text("process.cmd_line").lower() == command
+
+
+def _is_beside(event: Event, about: Event) -> bool:
+    near = event.time is not None and about.time is not None and abs(event.time - about.time) <= NEAR
+    return near and not same_run(about, event)
+
+
+def _gravest_first(event: Event) -> int:
+    return -gravity(event.text("process.cmd_line"))
 
 
 def _is_routine(item: Happening, on_host: Sequence[Event]) -> bool:

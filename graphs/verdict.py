@@ -112,7 +112,9 @@ def _listed(text: str) -> list[str]:
 def _factors(judgement: triage.Judgement, around: triage.Around, draft: Draft, deps: Deps) -> Iterable[Factor]:
     weights = triage.weights()
     counted: set[str] = set()
-    for name, made, side in [*_grounded(judgement, deps), *_ungrounded(judgement, around)]:
+    grounded = _grounded(judgement, deps)
+    told = {name for name, _, _ in grounded}
+    for name, made, side in [*grounded, *_ungrounded(around, told)]:
         claim = made.model_copy(update={"id": f"C{len(draft.claims) + 1}"})
         draft.claims.append(claim)
         deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
@@ -139,14 +141,13 @@ def _grounded(judgement: triage.Judgement, deps: Deps) -> list[Reason]:
     return found
 
 
-def _ungrounded(judgement: triage.Judgement, around: triage.Around) -> list[Reason]:
+def _ungrounded(around: triage.Around, told: set[str]) -> list[Reason]:
     """Parts of the score that no row speaks for: said as what they are, an assessment or something not known."""
-    have = {ground.factor for ground in judgement.grounds}
     found: list[Reason] = []
-    if "correlation" not in have:
-        nothing = "no suspicious event was found that is connected with it"
-        found.append(("correlation", claiming.assessment("C", nothing, [around.alert.evidence]), "against"))
-    if "criticality" not in have:
+    if "correlation" not in told:
+        text = "whether more belongs to the alert is not known: what was searched around it tells nothing that is suspicious"
+        found.append(("correlation", claiming.gap("C", Gap(kind="no_telemetry", text=text)), "neither"))
+    if "criticality" not in told:
         about = shown(around.alert.host, code=False) if around.alert.host else "what the alert is about"
         unknown = Gap(kind="no_telemetry", text=f"no inventory that answered tells how important {about} is")
         found.append(("criticality", claiming.gap("C", unknown), "neither"))

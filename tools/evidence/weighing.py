@@ -5,7 +5,7 @@ Whoever holds the rows can make a sentence again; the verifier does exactly that
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..explain import explain
+from ..explain import explain, gravity
 from ..languages.vocabulary import EventClass
 from .event import Event
 from .merge import merge
@@ -23,9 +23,12 @@ CLOSED_BEFORE = "was closed before"
 ROUTINE = "is routine"
 CONNECTED = "is connected with"
 PLACES = "came from places"
+QUIET = "is quiet"
 
 DISMISSALS = frozenset({"false positive", "disregard", "benign", "benignpositive", "falsepositive"})
 """Verdicts by which a person closed an alert as harmless, in lower case."""
+GRAVE = 2
+"""A command that does so many things that are seldom right needs no other reason."""
 ROUTINE_DAYS = 3
 """What ran on so many earlier days is how things work there."""
 MAX_SHOWN = 6
@@ -171,6 +174,19 @@ def connected(events: Sequence[Event]) -> str | None:
     return f"{_count(len(others), 'suspicious event')}{where}{more} {'is' if len(others) == 1 else 'are'} connected with it"
 
 
+def quiet(events: Sequence[Event]) -> str | None:
+    """That what ran around an alert is of no concern by its commands: the first event is the alert."""
+    alert, runs = events[0], events[1:]
+    if not runs or any(run.event_class is not EventClass.PROCESS or run.host != alert.host for run in runs):
+        return None
+    if any(gravity(run.text("process.cmd_line")) >= GRAVE for run in runs):
+        return None
+    number = len(merge(list(runs), fold=False))
+    where = shown(alert.host or "", code=False)
+    verb = "is" if number == 1 else "are"
+    return f"{_count(number, 'program')} that ran on {where} around it {verb} of no concern by the command line"
+
+
 def places(events: Sequence[Event]) -> str | None:
     """Whether the addresses that an account came from around an alert are known: the first event is the alert.
 
@@ -254,5 +270,6 @@ SENTENCES: Mapping[str, Callable[[Sequence[Event]], str | None]] = {
     ROUTINE: routine,
     CONNECTED: connected,
     PLACES: places,
+    QUIET: quiet,
 }
 """Every predicate of a triage, and what makes its sentence."""
