@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tracehound.tools.evidence.normalise import Normaliser, is_unparsed, standard
+from tracehound.tools.evidence.records import Evidence
+from tracehound.tools.evidence.times import stamp_of
 from tracehound.tools.evidence.values import (
     account_name,
     event_data,
@@ -46,6 +48,23 @@ def test_vendor_row_becomes_its_event(view_id: str, compiled: bool, query: Calla
     assert event.host in (None, "PC-9", "SRV-9", "LAP-9", "DC-9")
     assert event.user is None or not set(event.user) & set("\\@")
     json.dumps(event.fields, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize("view_id", ROWS)
+def test_every_view_gives_class_time_and_host_where_its_vendor_has_one(view_id: str, query: Callable[..., Any]) -> None:
+    view, row = VIEWS[view_id], ROWS[view_id]["row"]
+    event = standard().event(query(view.platform, view.collection, view.event_class), row, "E-1")
+    assert event.event_class in EventClass
+    carried = "device.hostname" in view.attributes and event.fields.get("device.hostname")
+    assert bool(event.host) == bool(carried)
+    assert event.host is None or event.host == event.host.upper().partition(".")[0]
+    kept = Evidence(
+        id="E-1", alias="E1", query="Q1", platform=view.platform.value, collection=view.collection, time=event.time,
+        host=event.host, user=event.user, event_class=view.event_class.value, fields=dict(event.fields), raw=row, sha256="",
+    )  # fmt: skip
+    stamp = stamp_of(kept)
+    assert stamp is not None
+    assert stamp.utc == event.time
 
 
 def test_reading_a_row_twice_gives_the_same_event_and_changes_nothing(query: Callable[..., Any]) -> None:

@@ -80,6 +80,11 @@ def _reader(attribute: Attribute) -> Reader:
     return _key_reader(key, many)
 
 
+def raw_time(view: View, row: Mapping[str, Any]) -> Any:
+    """The value that a row gives as its time, as the vendor wrote it; None when it is not there."""
+    return _reader(view.attributes["time"])(row)
+
+
 def _key_reader(key: str, many: bool = False) -> Reader:
     if "." not in key:
         return lambda row: row.get(key)

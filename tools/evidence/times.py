@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ..languages.views import View, all_views
+from .normalise import raw_time
 from .records import Evidence
 from .values import parse_time, text_of
 
@@ -68,10 +69,8 @@ def _of_text(text: str) -> Precision:
 def stamp_of(row: Evidence) -> Written | None:
     """The time of a row as its vendor wrote it; None where the row's view has no such field in it."""
     for view in _views(row):
-        attribute = view.attributes["time"]
-        for key in dict.fromkeys((attribute.key, attribute.field)):
-            if key in row.raw and (found := read_stamp(row.raw[key], attribute.type)):
-                return found
+        if found := read_stamp(raw_time(view, row.raw), view.attributes["time"].type):
+            return found
     return None
 
 
