@@ -337,6 +337,8 @@ def _people(scan: _Scanner) -> None:
     for match in scan.matches(patterns.SERVICE_ACCOUNT):
         value = match[0].rstrip(".-")
         scan.claim("user", value, match.start(), match.start() + len(value))
+    for match in scan.matches(patterns.KEY_OWNER):
+        scan.claim("user", match["name"], *match.span("name"))
     for match in scan.matches(patterns.FIRST_LAST):
         if _looks_like_a_person(match[0].casefold()):
             scan.names(match, "user")

@@ -74,8 +74,14 @@ FIRST_LAST = re.compile(
 SERVICE_ACCOUNT = re.compile(
     r"(?<![\w.@\\/-])(?:svc|sa|adm|srv|gmsa|app|ci)[-_][a-z][\w.-]{1,40}\$?(?![\w@\\/])", re.IGNORECASE
 )
+# Whose access key it is: a name with a dash, and none of the kinds of keys that are written with one.
+KEY_OWNER = re.compile(
+    r"(?<![\w.@\\/-])(?!(?:pre|run|api|aws|ssh|gpg|public|private|registry|auto|host|user)[-_])"
+    r"(?P<name>[a-z][a-z0-9]*[-_][a-z][\w.-]{1,40})(?:'s)?\s+(?:access\s+)?key\b",
+    re.IGNORECASE,
+)
 USER_CUE = re.compile(
-    r"\b(?:user(?:name)?|account|login|mailbox(?:\s+of)?)\s+(?:named\s+|called\s+|is\s+)?"
+    r"\b(?:user(?!\s+agents?\b)(?:name)?|account|login|mailbox(?:\s+of)?)\s+(?:named\s+|called\s+|is\s+)?"
     r"(?P<quote>[\"'“]?)(?P<name>[A-Za-z0-9_][\w.$-]{1,40})(?![\w@\\])",
     re.IGNORECASE,
 )
