@@ -93,7 +93,9 @@ def _moments_of(home: Path, case_id: str, classes: Iterable[str]) -> list[Moment
 
 def _moment(group: Group) -> Moment:
     ids = tuple(event.evidence for event in group.events)
-    return Moment(group.first, group.last, group.events[0].event_class.value, group.kind, group.count, ids)
+    # One object where both are the same moment: most are, and there may be a million.
+    last = group.first if group.last == group.first else group.last
+    return Moment(group.first, last, group.events[0].event_class.value, group.kind, group.count, ids)
 
 
 def merged(events: Iterable[Event], event_class: EventClass) -> Iterator[Group]:
