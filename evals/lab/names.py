@@ -30,6 +30,7 @@ _SERVICES = {
     "svc-build": ("sa-ci", "srv.make", "svc-pipeline"), "ci-deploy": ("cd-release", "iac-runner", "ship-bot"),
 }  # fmt: skip
 _DOCUMENTS = ("Remittance", "Statement", "CreditNote", "Shipment", "Quote", "Reminder")
+_AFTER_THE_COMPANY = ("kestrel-manifests",)
 _GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _EXFILTRATORS = ("rclone.exe",)
 """The tool keeps its name: renaming it would make another story (masquerading)."""
@@ -165,4 +166,8 @@ class Names:
         addresses = [record["ip"] for kind in ("servers", "controllers", "special") for record in world[kind].values()]
         addresses += [f"10.20.1.{number}" for number in range(1, world["workstations"] + 1)]
         addresses += [f"10.20.1.{150 + number}" for number in range(1, world["laptops"] + 1)]
-        return found | {ip: self.text(ip) for ip in [*addresses, world["scanner"]]}
+        # People speak of a family of hosts as a whole, and name what is named after the company.
+        families = {host.partition("-")[0]: self.text(host).partition("-")[0] for host in ("WS-001", "LT-01")}
+        return (
+            found | families | {text: self.text(text) for text in [*addresses, world["scanner"], *_AFTER_THE_COMPANY]}
+        )
