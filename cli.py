@@ -953,11 +953,11 @@ def lab_create(
 def lab_load(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH ...", help="JSON lines, .zip, .tar.gz or .evtx")],
     lab: Annotated[
-        str | None, typer.Option("--lab", metavar="DIR", help="Folder of the new lab; without it one is chosen.")
+        str | None, typer.Option("--lab", metavar="DIR", help="A lab, or the folder of a new one.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Load recorded Windows telemetry into a lab of its own."""
+    """Load recorded Windows telemetry: into a lab that exists, or into one of its own."""
     from tracehound.evals.lab.lab import Lab
 
     for path in paths:
@@ -968,6 +968,9 @@ def lab_load(
     report = Lab.load(paths, Path(lab) if lab else None, home=_settings().home)
     if as_json:
         _dump(report)
+        return
+    if not report["added"]:
+        typer.echo(f"lab {report['directory']} holds this recording already; nothing was added")
         return
     typer.echo(f"lab {report['directory']}: {report['loaded']} of {report['records']} records, clock {report['clock']}")
     for name, count in sorted(report["unmapped"].items(), key=lambda item: -item[1])[:10]:
