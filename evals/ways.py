@@ -102,7 +102,9 @@ def side_by_side(reports: Mapping[str, Report]) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, run, print; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tracehound.evals.ways", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tracehound.evals.ways", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--model", required=True, help="name of the model")
     parser.add_argument("--base-url", default="", help="address of an OpenAI-compatible server, most end in /v1")
     parser.add_argument("--deck", default="deck", help="name of a suite, or path of a deck")
