@@ -43,9 +43,8 @@ async def test_every_search_runs_on_every_platform_that_carries_it(lab: Lab) -> 
     failed: list[str] = []
     # Every fourth hunt in a common run, and with TRACEHOUND_FULL all of them.
     for hunt in LIBRARY.all()[:: 1 if os.environ.get("TRACEHOUND_FULL") else 4]:
-        filled = {
-            parameter.type: ("nothing-is-called-so",) for parameter in hunt.parameters.values() if parameter.required
-        }
+        needed = {name for search in hunt.searches for name in search.needs}
+        filled = {item.type: ("none",) for name, item in hunt.parameters.items() if item.required or name in needed}
         wanted = hunt_searches(hunt, Slots(filled), window)
         compiled = [translate(item.search, platforms=estate.platforms) for item in wanted]
         queries = [item for items in compiled for item in items if isinstance(item, Query)]
@@ -65,7 +64,7 @@ title: Use of the tape robot
 domain: endpoint
 techniques: [T1490]
 tags: [tape, robot, magazine]
-questions: [was the tape robot used on {host}, who ejected a magazine]
+questions: ["was the tape robot used on {host}", "who ejected a tape magazine"]
 parameters: {host: {type: host}}
 searches:
   - id: robot
