@@ -77,7 +77,7 @@ def rated(events: Sequence[Event]) -> str | None:
 
 
 def placed(events: Sequence[Event]) -> str | None:
-    """`DC-01 is a Domain Controller, criticality critical`."""
+    """`SRV-7 is a Domain Controller, criticality critical`."""
     if (
         any(event.event_class is not EventClass.DEVICE for event in events)
         or len({event.host for event in events}) != 1
