@@ -28,8 +28,10 @@ from .draft import story
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
 from .neighbours import baseline, neighbours
 from .obliged import obliged_hunts
+from .orders import can_be_proposed, reason_of
 from .pivots import pivot
 from .plan import Wanted, findings_about, hunt_searches, mails_about
+from .proposing import HARM, refused_acts
 from .relating import (
     asked_relations,
     asks_for_several,
@@ -41,6 +43,7 @@ from .relating import (
 from .respond import response_graph
 from .routing import asks_outbound, route_of
 from .state import Deps, QueryTask, Scope, State, Task
+from .targets import target_of
 from .think import Candidate
 
 
@@ -89,10 +92,11 @@ async def scope(state: State, runtime: Runtime[Deps]) -> Command[Literal["think"
 
 
 def _tells_of_something(question: str, scope: Scope, deps: Deps) -> bool:
-    """Whether an order comes with what happened and when: that is looked at as well, before a person decides."""
-    if parse_window(question, deps.now).used_default:
+    """Whether a supported order comes with what happened: that is looked at as well, before a person decides."""
+    reason = reason_of(question)
+    if not (can_be_proposed(question) and (reason or not parse_window(question, deps.now).used_default)):
         return False
-    return any(item.fits for item in near_hunts(question, scope, deps))
+    return any(item.fits for item in near_hunts(reason or question, scope, deps))
 
 
 async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None]:
@@ -117,9 +121,18 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
         case_window=deps.workspace.case.window(),
         default_days=deps.budget.default_days,
     )
-    named = list(entities.hosts or meant.get("host", ()))
+    if state["route"] == "off_topic":
+        return scoping.nowhere(deps.now), declined(HARM)
+    target = await target_of(question, entities, deps) if state["route"] == "respond" else None
+    if target is not None:
+        meant = {**meant, "host": target.hosts, "user": target.users or meant.get("user", ())}
+    named = list(target.hosts if target is not None else entities.hosts or meant.get("host", ()))
     outbound = asks_outbound(question, tuple(named))
     scope = scoping.scope_of(entities, window, is_default, outbound, meant)
+    if target is not None:
+        scope = scope.model_copy(update={"hosts": target.hosts})
+        if target.why_not:
+            return scope, declined(f"{refused_acts(question)}{target.why_not}", candidates=target.candidates)
     if state["route"] == "search" and (family or role):
         why_not = await _ask_back(family, role, window, deps)
         if why_not is not None:

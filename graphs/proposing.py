@@ -1,6 +1,5 @@
 """Which response action follows from what was found. Proposals only: a person decides, another process acts."""
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from ..tools.evidence.story_links import STRONG
 from ..tools.languages.query import Platform
 from ..tools.languages.vocabulary import EventClass
 from ..tools.response import facts_from_event
+from .orders import SUPPORTED, action_of, orders
 from .state import Deps, Scope
 
 if TYPE_CHECKING:
@@ -23,30 +23,10 @@ TENANT_FIELDS: Mapping[Platform, tuple[str, ...]] = {
 }
 """Where a vendor's device record names its tenant."""
 
-ACTIONS: tuple[tuple[str, str], ...] = (
-    (r"\b(?:release|un-?isolate|lift (?:the )?containment|reconnect)\b", "release_host"),
-    (r"\b(?:isolate|contain|disconnect|unplug|off (?:of )?(?:the|our) (?:network|lan|net|internet))\b", "isolate_host"),
-    (r"\bquarantine (?:the )?(?:host|machine|device|endpoint)\b", "isolate_host"),
-    (r"\b(?:kill|end|terminate|revoke|close|drop)\b.*\bsessions?\b", "revoke_sessions"),
-    (r"\b(?:sign|log)\b.*\bout (?:everywhere|of everything|of all)\b", "revoke_sessions"),
-    (r"\b(?:remove|purge|delete|pull|recall|claw back|take)\b.*\b(?:(?:e-?)?mails?|messages?)\b", "remove_mail"),
-    (r"\bkill\b", "kill_process"),
-    (r"\bquarantine\b", "quarantine_file"),
-    (r"\bblock\b", "block_indicator"),
-    (r"\bcollect\b", "collect_package"),
-    (r"\brevoke\b", "revoke_sessions"),
-    (r"\bdisable\b", "disable_account"),
-    (r"\benable\b", "enable_account"),
-)  # fmt: skip
-
+HARM = "this asks for something that deceives or harms somebody; tracehound only investigates and proposes response actions"
 
 _TARGETS = ("email", "ip", "domain", "url", "hash", "file", "process")
 """Kinds of entities, besides hosts and accounts, that a response action can be about."""
-
-
-def action_of(question: str) -> str:
-    """The response action that a question orders by its words; empty when none is known."""
-    return next((name for pattern, name in ACTIONS if re.search(pattern, question, re.IGNORECASE)), "")
 
 
 def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
@@ -88,42 +68,58 @@ def _suspects(entries: tuple[Happening, ...]) -> list[str]:
     return [host for host, found in behaviours.items() if len(found) > 1]
 
 
+def refused_acts(question: str) -> str:
+    """The words that name what is ordered and cannot be done, with what can; empty when everything can."""
+    acts = list(dict.fromkeys(order.act for order in orders(question) if not order.act.supported))
+    if not acts:
+        return ""
+    said = " and ".join(f"{act.says}{f' ({act.action})' if act.action else ''}" for act in acts)
+    can = " and ".join(SUPPORTED)
+    return f"{said} is refused: not supported yet, nothing was done; supported are {can}; "
+
+
 def propose_named(question: str, scope: Scope, draft: "Draft", deps: Deps) -> None:
     """Propose the action that the analyst asked for by name; a refusal is said with its reason."""
     action = action_of(question)
-    if not action:
-        draft.declined = Declined(reason="no response action was recognised; known are isolate and release of a host")
-        return
-    if action not in ("isolate_host", "release_host"):
-        about = ", ".join(
+    beyond = refused_acts(question)
+    about = ", ".join(
+        dict.fromkeys(
             (*scope.hosts, *scope.users, *(value for kind in _TARGETS for value in scope.slots.get(kind, ())))
         )
-        draft.declined = Declined(
-            reason=f"{action}{f' on {about}' if about else ''} is refused: this action is not supported yet"
+    )
+    if action not in SUPPORTED:
+        on = f"asked for on {about}" if about else "no target was named"
+        reason = (
+            f"{beyond}{on}" if beyond else "no response action was recognised; known are isolate and release of a host"
         )
+        draft.declined = Declined(reason=reason)
         return
     if not scope.hosts:
         draft.declined = Declined(reason=f"{action} needs the name of a host, such as: isolate HOST")
         return
-    host = scope.hosts[0]
-    device = _device(host, deps)
-    if device is None:
-        draft.declined = Declined(reason=f"no connected platform has a sensor on {host} that could carry out {action}")
+    told, refusals = [], []
+    for host in scope.hosts:
+        device = _device(host, deps)
+        if device is None:
+            refusals.append((host, f"no connected platform has a sensor on {host} that could carry out {action}", ""))
+            continue
+        item, platform = device
+        made = _propose(action, item, platform, f"asked for by {deps.user}", (item.id,), deps, requester=deps.user)
+        if isinstance(made, Proposal):
+            draft.proposals.append(made)
+            told.append(f"{action} on {host} ({platform.value}) is proposed as {made.id} and waits for a person.")
+        else:
+            refused, why = made
+            refusals.append((host, f"{why}, recorded as {refused.id}", refused.id))
+    if refusals and not told and not scope.hunts:
+        draft.declined = Declined(reason="; ".join(why for _, why, _ in refusals), refused=refusals[0][2])
         return
-    item, platform = device
-    reason = f"asked for by {deps.user}"
-    made = _propose(action, item, platform, reason, (item.id,), deps, requester=deps.user)
-    if isinstance(made, Proposal):
-        draft.proposals.append(made)
-        told = f"{action} on {host} ({platform.value}) is proposed as {made.id} and waits for a person."
-        draft.summary = f"{told} {draft.summary}".strip()
-    elif draft.entries:
-        refused, why = made
-        draft.claims.append(claiming.refusal(f"C{len(draft.claims) + 1}", host, f"{why}, recorded as {refused.id}"))
-        draft.summary = f"{draft.claims[-1].text}. {draft.summary}"
-    else:
-        refused, why = made
-        draft.declined = Declined(reason=f"{why}, recorded as {refused.id}", refused=refused.id)
+    for host, why, _ in refusals:
+        draft.claims.append(claiming.refusal(f"C{len(draft.claims) + 1}", host, why))
+        told.append(f"{draft.claims[-1].text}.")
+    if beyond:
+        told.append(f"{beyond[:1].upper()}{beyond[1:].rstrip('; ')}.")
+    draft.summary = " ".join((*told, draft.summary)).strip()
 
 
 def _device(host: str, deps: Deps) -> tuple[Evidence, Platform] | None:

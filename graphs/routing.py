@@ -3,11 +3,12 @@
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..knowledge.typed_yaml import Pattern, read_typed
+from .orders import is_harmful, is_order
 
 Route = Literal["search", "alert", "explain", "runbook", "respond", "off_topic"]
 
@@ -17,10 +18,16 @@ class _Frozen(BaseModel):
 
 
 class Rule(_Frozen):
-    """Patterns that lead to one route."""
+    """Patterns that lead to one route; an order leads to `respond` (`orders.yaml`)."""
 
     route: Route
-    patterns: tuple[Pattern, ...] = Field(min_length=1)
+    patterns: tuple[Pattern, ...]
+
+    @model_validator(mode="after")
+    def _leads(self) -> Self:
+        if not self.patterns and self.route != "respond":
+            raise ValueError(f"no pattern leads to {self.route}")
+        return self
 
 
 class Rules(_Frozen):
@@ -67,7 +74,11 @@ def route_of(question: str, *, alert_ids: tuple[str, ...] = ()) -> Route:
     text = question
     for alert_id in alert_ids:
         text = text.replace(alert_id, "{alert}")
+    if is_harmful(question):
+        return "off_topic"
     for rule in _rules().routes:
+        if rule.route == "respond" and is_order(question):
+            return rule.route
         if any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in rule.patterns):
             return rule.route
     return "alert" if alert_ids else "search"

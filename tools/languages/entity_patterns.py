@@ -71,8 +71,11 @@ HOST_CAPITALS = re.compile(
 FIRST_LAST = re.compile(
     r"(?<![\w.@\\/-])(?:[a-z]\.[a-z]{2,30}|[a-z]{2,20}\.[a-z]{2,30})(?=(?:'s)?(?![\w@\\/-]|\.\w))", re.IGNORECASE
 )
+# What ends in a number behind a server's prefix is a server; accounts of services are numbered as well.
 SERVICE_ACCOUNT = re.compile(
-    r"(?<![\w.@\\/-])(?:svc|sa|adm|srv|gmsa|app|ci)[-_][a-z][\w.-]{1,40}\$?(?![\w@\\/])", re.IGNORECASE
+    r"(?<![\w.@\\/-])(?!(?:srv|adm|app|ci)-(?:[a-z0-9]+-)*\d{1,4}(?![\w$-]))"
+    r"(?:svc|sa|adm|srv|gmsa|app|ci)[-_][a-z][\w.-]{1,40}\$?(?![\w@\\/])",
+    re.IGNORECASE,
 )
 # Whose access key it is: a name with a dash, and none of the kinds of keys that are written with one.
 KEY_OWNER = re.compile(
