@@ -2,6 +2,7 @@
 
     last 24 hours · past 3 days · since Tuesday · since 14:00 · yesterday · last night · this week · on 20 Nov
     from 5 days ago to yesterday · between 14:00 and 16:00 · yesterday after 14:00 · 15 minutes before 14:30 · 6 days ago
+    between 5 days and 1 day ago · 5 to 2 days ago · look at 3 days · 12 days back · a 12h window · ..., 48h?
 
 A phrase that speaks of time and is none of these is asked back, since a window that is quietly wrong hides findings.
 """
@@ -125,6 +126,18 @@ class _Reader:
     def last(self, match: re.Match[str]) -> tuple[datetime, datetime]:
         return self.now - number(match["n"] or "1") * unit(match["unit"]), self.now
 
+    def apart(self, match: re.Match[str]) -> tuple[datetime, datetime]:
+        far = number(match["n"]) * unit(match["far"] or match["unit"])
+        near = number(match["m"]) * unit(match["unit"])
+        if far == near:
+            raise UsageError(f"{match[0].strip()!r} is no span; say two different times")
+        return self.now - max(far, near), self.now - min(far, near)
+
+    def month(self, match: re.Match[str]) -> tuple[datetime, datetime]:
+        first = self.point(f"1 {match['month'].rstrip('.')}").start
+        after = (first + timedelta(days=32)).replace(day=1)
+        return first, self.now if match["word"].lower() == "since" else after
+
     def ahead(self, match: re.Match[str]) -> tuple[datetime, datetime]:
         return self.now, self.now + timedelta(days=1)
 
@@ -176,17 +189,33 @@ class _Reader:
     def day_border(self, match: re.Match[str]) -> tuple[datetime, datetime]:
         day = self.point(match["day"])
         moment = self.point(match["p"], day.start).start
-        return (day.start, moment) if match["word"].lower() in ("before", "until") else (moment, day.end)
+        return (moment, day.end) if match["word"].lower() in ("after", "since", "from") else (day.start, moment)
 
 
 _Handler = Callable[[_Reader, re.Match[str]], tuple[datetime, datetime]]
 _TO = r"\s*(?:to|and|until|till|through|-|–)\s*"
 _IN = r"(?:(?:in|within|over|during|for|from)\s+)?"
 _COUNTED = rf"(?P<n>{NUMBER}\s*)?(?P<unit>{UNIT})\b"
+_LONG = rf"(?P<n>{NUMBER})\s*(?P<unit>h\b|d\b|w\b|hours?\b|hrs?\b|days?\b|weeks?\b|wks?\b|months?\b|fortnights?\b)"
+"""A length that may be a window where nothing but its place says so: minutes are the pace of an attack."""
+_EITHER = rf"(?:{NUMBER}|\d{{1,3}}(?=[-–]))"
+_LAST = r"(?:last|past|previous|preceding)"
 _GRAMMAR: tuple[tuple[int, _Handler, str], ...] = (
     (0, _Reader.between, rf"(?:on\s+)?(?P<day>{DAY}),?\s+(?:from|between)\s+(?P<p>{CLOCK}){_TO}(?P<q>{CLOCK})"),
     (0, _Reader.between, rf"(?:from|between)\s+(?P<p>{CLOCK}){_TO}(?P<q>{CLOCK})\s+(?:on\s+)?(?P<day>{DAY})\b"),
+    (
+        0,
+        _Reader.apart,
+        rf"(?:(?:from|between)\s+)?(?P<n>{_EITHER})(?:\s*(?P<far>{UNIT})(?:\s+ago)?)?{_TO}"
+        rf"(?P<m>{NUMBER})\s*(?P<unit>{UNIT})\s+ago\b",
+    ),
+    (0, _Reader.last, rf"{_IN}(?:the\s+)?{_LAST}\s+{_EITHER}\s*(?:-|–|to|or)\s*{_COUNTED}"),
     (0, _Reader.between, rf"(?:from|between)\s+(?P<p>{POINT}){_TO}(?P<q>{POINT})"),
+    (
+        0,
+        _Reader.day_border,
+        rf"(?P<word>before|until|till|up\s+to)\s+(?P<p>{CLOCK})\s+(?:on\s+)?(?P<day>{DAY})",
+    ),
     (
         0,
         _Reader.day_border,
@@ -205,6 +234,18 @@ _GRAMMAR: tuple[tuple[int, _Handler, str], ...] = (
     (0, _Reader.last, rf"{_IN}past\s+{_COUNTED}"),
     # Without an article and without a number, "last week" is the calendar's: POINT takes it below.
     (0, _Reader.last, rf"{_IN}(?:last|previous|preceding)\s+(?!(?:week|month|year)\b){_COUNTED}"),
+    (0, _Reader.last, rf"since\s+(?P<n>{NUMBER})\s*(?P<unit>{UNIT})\b(?!\s+(?:ago|before|after|earlier|later))"),
+    (1, _Reader.month, rf"(?P<word>in|during|since)\s+(?P<month>{MONTH})(?!\s*\d)(?=\W|$)"),
+    (1, _Reader.last, rf"(?:go(?:ing)?|look(?:ing)?|reach(?:ing)?)\s+back\s+{_LONG}"),
+    (1, _Reader.last, rf"{_LONG}\s+(?:back\b|windows?\b)"),
+    (1, _Reader.last, rf"window\s*(?:of|:|=|is)?\s*(?:the\s+)?{_LONG}"),
+    (
+        2,
+        _Reader.last,
+        rf"(?:over|within|(?:look(?:ing)?|check(?:ing)?)\s+at)\s+{_LONG}(?!\s+(?:of|later|apart|after|before|old)\b)",
+    ),
+    # A length set apart from the sentence, as in "..., 48h?": the grammar of a search box.
+    (2, _Reader.last, rf"(?:(?<=[,;:(]\s)|(?<=\()|(?<=\s[-–—]\s)|^){_LONG}(?=\s*(?:[?.!,;:)]|$))"),
     (2, _Reader.last, rf"within\s+(?P<n>{NUMBER}\s*)(?P<unit>{UNIT})\b(?!\s+(?:of|later|apart|after|before))"),
     (0, _Reader.since, rf"(?P<edge>since)\s+(?:(?:at|about|around|on)\s+)?(?P<p>{POINT})"),
     (0, _Reader.since, rf"(?:starting|beginning)\s+(?:(?:from|on|at)\s+)?(?P<p>{POINT})"),
@@ -216,14 +257,14 @@ _GRAMMAR: tuple[tuple[int, _Handler, str], ...] = (
     (0, _Reader.until, rf"(?:(?:but\s+)?only\s+)?(?P<edge>until|till|up\s+to|before)\s+(?P<p>{POINT})"),
     (1, _Reader.around, rf"(?P<word>around|about|near|at)\s+(?P<p>{POINT})"),
     (2, _Reader.ago, rf"(?P<n>{NUMBER})\s*(?P<unit>{UNIT})\s+ago\b"),
-    (1, _Reader.around, rf"(?:(?:on|during)\s+)?(?P<p>{POINT})"),
+    (1, _Reader.around, rf"(?:(?:on|during|over)\s+)?(?P<p>{POINT})"),
     (
         3,
         _Reader.ahead,
         rf"(?:in\s+)?(?:the\s+)?next\s+(?:{NUMBER}\s*)?(?:{UNIT})\b|tomorrow\b",
     ),
 )
-_RULES = tuple((rank, handler, re.compile(rf"\b(?:{text})", re.IGNORECASE)) for rank, handler, text in _GRAMMAR)
+_RULES = tuple((rank, handler, re.compile(rf"(?<!\w)(?:{text})", re.IGNORECASE)) for rank, handler, text in _GRAMMAR)
 
 _IGNORED = re.compile(
     rf"""\b(?:
@@ -240,7 +281,7 @@ _IGNORED = re.compile(
 """Durations and habits, which are no windows."""
 
 _SEASONS = (
-    r"fortnights?|quarters?|decades?|sprints?|weekends?|shifts?|centur(?:y|ies)"
+    r"quarters?|decades?|sprints?|shifts?|centur(?:y|ies)"
     r"|summer|winter|spring|autumn|christmas|easter"
 )
 _LEFTOVER = re.compile(

@@ -9,7 +9,8 @@ from ...knowledge.errors import UsageError
 _WORDS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "couple": 2, "three": 3, "few": 3, "four": 4, "five": 5, "several": 5, "six": 6,
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "fourteen": 14, "fifteen": 15, "twenty": 20,
-    "twenty-four": 24, "thirty": 30, "forty-eight": 48, "ninety": 90,
+    "eighteen": 18, "twenty-one": 21, "twenty-four": 24, "thirty": 30, "thirty-six": 36, "forty": 40, "forty-eight": 48,
+    "sixty": 60, "seventy-two": 72, "ninety": 90,
 }  # fmt: skip
 _UNITS = {
     "s": timedelta(seconds=1), "sec": timedelta(seconds=1), "second": timedelta(seconds=1),
@@ -17,18 +18,18 @@ _UNITS = {
     "h": timedelta(hours=1), "hr": timedelta(hours=1), "hour": timedelta(hours=1),
     "d": timedelta(days=1), "day": timedelta(days=1),
     "w": timedelta(days=7), "wk": timedelta(days=7), "week": timedelta(days=7),
-    "month": timedelta(days=30), "year": timedelta(days=365),
+    "night": timedelta(days=1), "fortnight": timedelta(days=14), "month": timedelta(days=30), "year": timedelta(days=365),
 }  # fmt: skip
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PARTS = {"morning": (0, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (18, 30)}
 
 NUMBER = (
-    r"(?:\d{1,4}|half\s+an?|(?:an?\s+)?(?:couple|few)(?:\s+of)?|several|"
+    r"(?:\d{1,4}|half(?:\s+an?)?|(?:an?\s+)?(?:couple|few)(?:\s+of)?|several|"
     + "|".join(sorted((word for word in _WORDS if word not in ("couple", "few", "several")), key=len, reverse=True))
     + r")(?=[\s\dhdmws]|$)"
 )
-UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|wks?|months?|years?)"
+UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|nights|weeks?|wks?|fortnights?|months?|years?)"
 CLOCK = (
     r"(?:(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s*[ap]\.?m\b\.?)?(?:\s?(?:utc|z|gmt)\b)?"
     r"|(?:1[0-2]|0?[1-9])\s*[ap]\.?m\b\.?(?:\s?(?:utc|gmt)\b)?|(?:noon|midday|midnight)\b)"
@@ -51,6 +52,7 @@ DATE = (
 )
 DAY = (
     rf"(?:(?:the\s+)?day\s+before\s+yesterday|yesterday(?:\s+{_PART})?|today|tonight|this\s+{_PART}|last\s+night\b|overnight\b"
+    rf"|(?:the\s+|last\s+|this\s+|past\s+)?weekend\b"
     rf"|(?:last\s+|this\s+|past\s+)?(?:{WEEKDAY})(?:\s+{_PART})?|{DATE})"
 )
 STAMP = r"(?:\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:\s?(?:Z\b|UTC\b)|[+-]\d{2}:?\d{2})?)"
@@ -161,6 +163,10 @@ def _day(text: str, now: datetime) -> Span:
         return Span(today + timedelta(hours=18), today + timedelta(hours=30))
     if text == "today":
         return Span(today, today + one)
+    if text.endswith("weekend"):
+        # The latest one that has begun: a question is about what has happened.
+        saturday = today - timedelta(days=(today.weekday() - 5) % 7)
+        return Span(saturday, saturday + 2 * one)
     if text.endswith("day before yesterday"):
         return Span(today - 2 * one, today - one)
     if text in ("this week", "this month", "this year", "last week", "last month", "last year"):
