@@ -62,6 +62,12 @@ def focus(scope: Scope, library: HuntLibrary) -> Focus:
     )
 
 
+def asks_for_texts(scope: Scope, library: HuntLibrary) -> bool:
+    """Whether the question, by the hunt that comes nearest to it, asks what texts say rather than what happened."""
+    best = next(iter(scope.hunts), "")
+    return best in library.hunts and library.hunts[best].texts
+
+
 def only_collects(hunt: Hunt) -> bool:
     """Whether a hunt reads what happened without saying what would be suspicious; alerts are suspicious anywhere."""
     own = {search.signal for search in hunt.searches if search.event_class is not EventClass.FINDING}

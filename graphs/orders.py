@@ -59,6 +59,7 @@ class Words(_Frozen):
 
     stands: tuple[Pattern, ...] = Field(min_length=1)
     polite: tuple[Pattern, ...] = Field(min_length=1)
+    requests: Pattern
     asking: Pattern
     wishes: tuple[str, ...]
     """Patterns around `{act}`, which stands for the participles of an act."""
@@ -158,20 +159,13 @@ def _openings(question: str) -> set[int]:
         patterns = words().polite if asks else (*words().stands, *words().polite)
         for pattern in patterns:
             for match in re.finditer(pattern, text, re.IGNORECASE):
-                if not asks or _is_request(match[0]):
+                if not asks or re.match(words().requests, match[0], re.IGNORECASE):
                     found.add(start + match.end())
     return found
 
 
-def _is_request(opening: str) -> bool:
-    """In a question `and`, `or`, `then` and `now` join what is asked; only a request makes it an order."""
-    return re.match(r"(?:and|or|but|also|so|then|now|just|first|maybe|better)\s", opening, re.IGNORECASE) is None
-
-
 def _wished(question: str) -> Iterable[tuple[int, Order]]:
-    if re.match(words().asking, question, re.IGNORECASE) and not re.search(
-        r"\b(?:please|can we|could we)\b", question, re.IGNORECASE
-    ):
+    if re.match(words().asking, question, re.IGNORECASE):
         return
     for act in words().acts:
         if not act.done:

@@ -10,6 +10,7 @@ from ..tools.evidence.story_links import STRONG
 from ..tools.languages.query import Platform
 from ..tools.languages.vocabulary import EventClass
 from ..tools.response import facts_from_event
+from .draft import only_collects
 from .orders import SUPPORTED, action_of, orders
 from .state import Deps, Scope
 
@@ -43,6 +44,8 @@ def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
             continue
         item, platform = device
         grounds = [entry for entry in draft.story.entries if entry.host == host and entry.signal >= STRONG]
+        if not _asked_about(grounds, scope, deps):
+            continue
         says = list(
             dict.fromkeys(label.says for entry in grounds for label in entry.labels if label.signal == "strong")
         )
@@ -53,6 +56,15 @@ def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
             draft.proposals.append(proposal)
             return
         draft.suggestions.append(f"isolation of {host} was not proposed: {proposal[1]}")
+
+
+def _asked_about(grounds: list[Happening], scope: Scope, deps: Deps) -> bool:
+    """Whether the question asks for such behaviour or for whatever happened: looking for something else proposes nothing."""
+    hunts = [deps.library.hunts[name] for name in scope.hunts if name in deps.library.hunts]
+    if not hunts or only_collects(hunts[0]):
+        return True
+    asked = {hunt.id for hunt in hunts}
+    return any(label.hunt in asked and label.signal == "strong" for item in grounds for label in item.labels)
 
 
 def _suspects(entries: tuple[Happening, ...]) -> list[str]:

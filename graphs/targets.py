@@ -62,6 +62,9 @@ async def _host(question: str, entities: Entities, start: int, end: int, deps: D
     named = orders.within(entities.mentions, "host", start, end)
     if named:
         return Target(hosts=tuple(dict.fromkeys(map(host_name, named))))
+    addresses = orders.within(entities.mentions, "ip", start, end)
+    if addresses:
+        return await _at(addresses, deps)
     owner = orders.owner_of(question, entities, start, end)
     if owner:
         return await _device_of(owner, deps)
@@ -80,6 +83,21 @@ async def _host(question: str, entities: Entities, start: int, end: int, deps: D
     if everywhere and not orders.points_back(text[start:end]):
         return Target(why_not="the order names no host; say which one is meant", candidates=everywhere)
     return await _told(question, entities, deps)
+
+
+async def _at(addresses: tuple[str, ...], deps: Deps) -> Target:
+    """The hosts that the inventories know by these addresses."""
+    window = inventory_window(deps.now)
+    where = Condition(field="device.ip", values=addresses)
+    search = Search(event_class=EventClass.DEVICE, where=where, window=window, limit=200)
+    await ask([Wanted(search, "inventory.hosts")], deps)
+    known = {host for host, ips in deps.workspace.addresses.items() if set(ips) & set(addresses)}
+    if not known:
+        said = f"no connected inventory has a host with the address {', '.join(addresses)}; name the host"
+        return Target(why_not=said)
+    if len(known) > len(addresses):
+        return Target(why_not="several hosts have had that address; name the one", candidates=tuple(sorted(known)))
+    return Target(hosts=tuple(sorted(known)))
 
 
 async def _described(parts: Sequence[str], before: Sequence[str], said: str, deps: Deps) -> Target:

@@ -16,19 +16,21 @@ from ..tools.evidence.records import (
     TimelineEntry,
     WindowRecord,
 )
-from ..tools.evidence.story import involves
+from ..tools.evidence.story import Story, involves
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import Label
 from . import telling_related as related
-from .draft import Draft, focus, only_collects
+from .draft import Draft, asks_for_texts, focus, only_collects
 from .relating import Asked, asked_relations, with_labelling
 from .state import Deps, Scope, State
 from .verdict import tell_triage
 
 MAX_MATCHES = 60
 MAX_INSTRUCTIONS = 3
+MAX_TEXTS = 5
+"""Texts that the summary quotes, where the question asks for them."""
 MAX_FOLLOWED = 4
 """Rows that go with others which the summary tells."""
 MAX_HOSTS = 12
@@ -45,6 +47,21 @@ def tell(state: State, deps: Deps) -> None:
     if scope is None or declined:
         return
     asked = asked_relations(scope, state["question"], deps.library)
+    if asks_for_texts(scope, deps.library):
+        draft.story = Story()
+        _tell_texts(scope, draft, deps)
+        if not draft.entries:
+            _tell_matches(scope, draft, deps)
+        _tell_absence(scope, draft, deps)
+    else:
+        _tell_story(asked, scope, draft, deps)
+    if state["route"] == "alert":
+        tell_triage(scope, draft, deps, _observe, _entry)
+    _tell_gaps(scope, draft, deps)
+    draft.summary = _summary(scope, draft, deps)
+
+
+def _tell_story(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps) -> None:
     _tell_entries(draft, deps)
     _tell_look_alikes(draft, deps)
     _tell_amounts(asked, scope, draft, deps)
@@ -54,10 +71,6 @@ def tell(state: State, deps: Deps) -> None:
         _tell_matches(scope, draft, deps)
     _tell_absence(scope, draft, deps)
     _tell_instructions(draft, deps)
-    if state["route"] == "alert":
-        tell_triage(scope, draft, deps, _observe, _entry)
-    _tell_gaps(scope, draft, deps)
-    draft.summary = _summary(scope, draft, deps)
 
 
 def _queries_of(item: Happening, deps: Deps) -> tuple[str, ...]:
@@ -210,6 +223,22 @@ def _tell_instructions(draft: Draft, deps: Deps) -> None:
             return
 
 
+def _tell_texts(scope: Scope, draft: Draft, deps: Deps) -> None:
+    """The rows of the asked hunt whose text addresses an assistant, each text once."""
+    around, told = focus(scope, deps.library), set[str]()
+    for item in sorted(deps.workspace.happenings(), key=lambda item: (item.time, item.index)):
+        asked = any(label.hunt == scope.hunts[0] for label in item.labels)
+        if not asked or not involves(item, around, draft.story.directory):
+            continue
+        for event in item.events:
+            query = deps.workspace.evidence[event.evidence].query
+            claim = claiming.instruction(f"C{len(draft.claims) + 1}", event, query)
+            if claim is not None and claim.text not in told and len(told) < MAX_MATCHES:
+                told.add(claim.text)
+                _add(claim, draft, deps)
+                draft.entries.append(_entry(item, claim, "context", claim.text))
+
+
 def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
     """What was asked for and is no story: the rows of the asked hunts themselves, such as weaknesses or mails."""
     around = focus(scope, deps.library)
@@ -304,6 +333,9 @@ def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
         for claim in draft.claims
         if claim.predicate in (claiming.TALLY, counting.COUNTED)
     ]
+    if told and asks_for_texts(scope, deps.library):
+        said = [claiming.cited(entry.text, entry.evidence, names, limit=1) for entry in told[:MAX_TEXTS]]
+        return f"{len(told)} text{'s' if len(told) > 1 else ''} found: {'; '.join(said)}."
     if not told:
         first = draft.entries[0]
         said = "; ".join(counts) or claiming.cited(first.text, first.evidence, names, limit=2)

@@ -122,6 +122,8 @@ class Hunt(_Frozen):
     blind: tuple[str, ...] = ()
     benign: tuple[str, ...] = ()
     runbooks: tuple[str, ...] = ()
+    texts: bool = False
+    """It asks what texts say to whoever reads them: told are its rows that address an assistant, and no story."""
     attribution: str = ""
     """Whose work it is and under which licence, where it came from elsewhere (`hunts import`)."""
     source: str = ""
