@@ -867,11 +867,13 @@ def _replay_anew(case_id: str, model: str | None, as_json: bool) -> NoReturn:
     from tracehound.agent.replay import ask_again, estate_place, reason_again
 
     settings = _settings(model=model)
+    lists: tuple[str, ...]
+    columns: tuple[str, ...]
     if model:
         reasoned = _run(reason_again(settings.home, case_id, model, settings))
         rows = [asdict(item) for item in reasoned]
         code = 4 if any(item.not_asked for item in reasoned) else 0
-        lists, heads = ("kept", "gone", "new", "not_asked"), ("question", "before", "after")
+        lists, columns = ("kept", "gone", "new", "not_asked"), ("question", "before", "after")
     else:
         place = estate_place(settings.home, case_id)
 
@@ -882,12 +884,12 @@ def _replay_anew(case_id: str, model: str | None, as_json: bool) -> NoReturn:
         found = _run(work())
         rows = [asdict(item) for item in found]
         code = 4 if any(item.problem for item in found) else 0
-        lists, heads = ("gone", "changed"), ("query", "platform", "same", "new", "problem")
+        lists, columns = ("gone", "changed"), ("query", "platform", "same", "new", "problem")
     if as_json:
         _dump(rows)
     else:
         counted = [row | {name: len(row[name]) for name in lists} for row in rows]
-        _list(counted, (*heads, *lists), False)
+        _list(counted, (*columns, *lists), False)
         for row in rows:
             for name in ("gone", "new", "not_asked"):
                 for text in row[name] if model else ():
@@ -952,9 +954,7 @@ def lab_create(
 @lab_app.command("load")
 def lab_load(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH ...", help="JSON lines, .zip, .tar.gz or .evtx")],
-    lab: Annotated[
-        str | None, typer.Option("--lab", metavar="DIR", help="A lab, or the folder of a new one.")
-    ] = None,
+    lab: Annotated[str | None, typer.Option("--lab", metavar="DIR", help="A lab, or the folder of a new one.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Load recorded Windows telemetry: into a lab that exists, or into one of its own."""

@@ -73,8 +73,8 @@ def test_a_case_is_asked_again_of_the_lab(run: Run, asked: str) -> None:
 
 
 def test_drift_tells_gone_new_and_changed_rows_apart(home: Path) -> None:
-    rows = [{"id": number, "host": "a", "user": "u", "status": "new"} for number in range(4)]
-    now = [rows[0], rows[1] | {"status": "closed"}, {"something": "else"}]
+    rows: list[dict[str, Any]] = [{"id": number, "host": "a", "user": "u", "status": "new"} for number in range(4)]
+    now: list[dict[str, Any]] = [rows[0], rows[1] | {"status": "closed"}, {"something": "else"}]
     from tracehound.tools.evidence.records import CheckRecord, QueryRecord, WindowRecord
 
     window = WindowRecord.model_validate({"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"})

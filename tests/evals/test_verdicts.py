@@ -41,7 +41,7 @@ def claim(kind: str, text: str, predicate: str = "seen") -> dict[str, Any]:
     return {"kind": kind, "subject": "", "predicate": predicate, "object": "", "evidence": ["E-1"], "text": text}
 
 
-EMPTY = {"timeline": [], "evidence": [], "queries": []}
+EMPTY: dict[str, Any] = {"timeline": [], "evidence": [], "queries": []}
 
 
 def verdict(made: dict[str, Any], code: int = 0, **changes: Any) -> str:
@@ -137,7 +137,7 @@ def test_absence_needs_a_complete_search() -> None:
 
 
 def test_a_proposal_may_be_made_or_refused_with_its_target() -> None:
-    asked = {"proposal": ISOLATE, "no_proposal": None}
+    asked: dict[str, Any] = {"proposal": ISOLATE, "no_proposal": None}
     assert verdict(answer(proposals=[PROPOSED]), **asked) == "right"
     assert verdict(answer(proposals=[{**PROPOSED, "target": {"host": "PC-1"}}]), **asked) == "partly"
     refusal = answer(**EMPTY, declined={"reason": "PC-907 is protected"})

@@ -90,7 +90,8 @@ def test_evidence_text_is_only_text_in_markdown(attack: str, answer: Make) -> No
     assert not re.search("[\x7f-\x9f\u200b\u202e\u2028\U000e0041]", text)
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert [line for line in headings if not line.startswith(("# ", "## "))] == []
-    titles = {"Notes by analysts", "Timeline", "Ruled out", "Next steps", "Proposals", "Gaps", "Runbooks", "Evidence", "Queries"}
+    titles = {"Notes by analysts", "Timeline", "Ruled out", "Next steps", "Proposals", "Gaps", "Runbooks"}
+    titles |= {"Evidence", "Queries"}
     assert {line[3:] for line in headings if line.startswith("## ")} <= titles | {"Triage: unclear, High (score 0.50)"}
     assert len([line for line in headings if line.startswith("# ")]) == 1
     answer(attack).to_markdown().encode()

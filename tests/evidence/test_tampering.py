@@ -80,7 +80,7 @@ def original(whole: Path, run: Make, process_row: Make, window: Any) -> tuple[Pa
 @pytest.fixture
 def copy(original: tuple[Path, str], tmp_path: Path) -> Callable[[], tuple[Path, str]]:
     """Makes a fresh copy of the home."""
-    made = []
+    made: list[Path] = []
 
     def again() -> tuple[Path, str]:
         made.append(tmp_path / f"home-{len(made)}")
@@ -313,8 +313,11 @@ def test_every_change_to_a_file_is_found(copy: Callable[[], tuple[Path, str]]) -
     for number, change in enumerate(changes):
         change()
         assert found_in(home, case_id), number
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
         (folder / "case.sqlite").write_bytes(data)
         _seal(home, case_id).write_text(seal)
         (home / "seal.pub").write_text(public)

@@ -12,7 +12,7 @@ from tracehound.graphs.plan import Slots, hunt_searches
 from tracehound.graphs.workspace import run_query
 from tracehound.tools.hunts import Hunt
 from tracehound.tools.languages.query import Query
-from tracehound.tools.languages.search import Window
+from tracehound.tools.languages.search import Scalar, Window
 from tracehound.tools.languages.translate import translate
 from tracehound.tools.library import HuntLibrary
 
@@ -44,7 +44,9 @@ async def test_every_search_runs_on_every_platform_that_carries_it(lab: Lab) -> 
     # Every fourth hunt in a common run, and with TRACEHOUND_FULL all of them.
     for hunt in LIBRARY.all()[:: 1 if os.environ.get("TRACEHOUND_FULL") else 4]:
         needed = {name for search in hunt.searches for name in search.needs}
-        filled = {item.type: ("none",) for name, item in hunt.parameters.items() if item.required or name in needed}
+        filled: dict[str, tuple[Scalar, ...]] = {
+            item.type: ("none",) for name, item in hunt.parameters.items() if item.required or name in needed
+        }
         wanted = hunt_searches(hunt, Slots(filled), window)
         compiled = [translate(item.search, platforms=estate.platforms) for item in wanted]
         queries = [item for items in compiled for item in items if isinstance(item, Query)]

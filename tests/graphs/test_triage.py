@@ -108,7 +108,7 @@ class TestScore:
         found, _ = judged(alert(severity=severity), *closings, *runs)
         assert found.score >= found.parts["severity"] - 0.001
         if severity in ORDER:
-            assert ORDER.index(found.priority) >= ORDER.index(severity)  # type: ignore[arg-type]
+            assert ORDER.index(found.priority) >= ORDER.index(severity)
 
     def test_what_is_connected_raises_it(self) -> None:
         assert judged(alert(), others=(harm(),))[0].score > judged(alert())[0].score
@@ -171,7 +171,7 @@ class TestVerdict:
 
     def test_what_runs_every_day_is_not_condemned_for_its_looks(self) -> None:
         packing = "rclone sync D:\\Shares drop:nightly"
-        told = {"process__name": "rclone.exe", "process__cmd_line": packing}
+        told: dict[str, Any] = {"process__name": "rclone.exe", "process__cmd_line": packing}
         runs = [launch(NOW - timedelta(days=day), **told) for day in range(1, 8)]
         assert judged(alert(**told), *runs)[0].verdict == "unclear"
 

@@ -1,7 +1,7 @@
 """A row's time as it was written: the text, its zone, what it is in UTC, and how precise it is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -51,8 +51,7 @@ def _of_number(text: str) -> Precision:
     whole, _, fraction = text.lstrip("+-").partition(".")
     if fraction or len(whole) <= 11:
         return "microsecond" if len(fraction) > 3 else "millisecond" if fraction else "second"
-    sizes: tuple[tuple[int, Precision], ...] = ((14, "millisecond"), (17, "microsecond"), (18, "100 ns"))
-    return next((name for most, name in sizes if len(whole) <= most), "nanosecond")
+    return _up_to(len(whole), ((14, "millisecond"), (17, "microsecond"), (18, "100 ns")))
 
 
 def _of_text(text: str) -> Precision:
@@ -62,8 +61,14 @@ def _of_text(text: str) -> Precision:
     if not clock["seconds"]:
         return "minute"
     digits = len(clock["fraction"] or "")
-    sizes: tuple[tuple[int, Precision], ...] = ((0, "second"), (3, "millisecond"), (6, "microsecond"), (7, "100 ns"))
-    return next((name for most, name in sizes if digits <= most), "nanosecond")
+    return _up_to(digits, ((0, "second"), (3, "millisecond"), (6, "microsecond"), (7, "100 ns")))
+
+
+def _up_to(digits: int, sizes: Sequence[tuple[int, Precision]]) -> Precision:
+    for most, name in sizes:
+        if digits <= most:
+            return name
+    return "nanosecond"
 
 
 def stamp_of(row: Evidence) -> Written | None:

@@ -60,12 +60,14 @@ _BY_CLASS: Mapping[EventClass, str] = {
     EventClass.DNS: "query.hostname query.type answers rcode",
     EventClass.SMB: "share.name share.path src_endpoint.ip src_endpoint.hostname src_endpoint.port access_mask",
     EventClass.AUTHENTICATION: """user.name user.domain user.uid src_endpoint.ip src_endpoint.hostname src_endpoint.port
-        src_endpoint.location.country src_endpoint.location.city src_endpoint.location.desc logon_type auth_protocol session.uid service.name
-        ticket.encryption is_mfa mfa_detail auth_flow app.name http_request.user_agent risk""",
+        src_endpoint.location.country src_endpoint.location.city src_endpoint.location.desc
+        logon_type auth_protocol session.uid service.name ticket.encryption is_mfa mfa_detail auth_flow
+        app.name http_request.user_agent risk""",
     EventClass.ACCOUNT: """user.name user.domain user.uid role.name group.name app.name app.publisher app.permissions
         src_endpoint.ip http_request.user_agent change.detail""",
     EventClass.API: """api.operation api.service user.name src_endpoint.ip src_endpoint.location.country
-        http_request.user_agent resource.name resource.type resource.namespace resource.detail app.name session.uid api.count""",
+        http_request.user_agent resource.name resource.type resource.namespace resource.detail
+        app.name session.uid api.count""",
     EventClass.EMAIL: """email.uid email.from email.from_ip email.to email.subject email.direction
         email.delivery_action email.delivery_location email.threat email.attachment_count email.url_count
         file.name file.hash.sha256 url.url_string""",
