@@ -116,8 +116,9 @@ def footer(answer: Answer) -> str:
         f"{platform} {sum(1 for query in answer.queries if query.platform == platform)}"
         for platform in dict.fromkeys(query.platform for query in answer.queries)
     )
+    share = f" ({checked.assessed:.0%} of the sentences)" if checked.assessments else ""
     return (
-        f"{checked.claims} claims: {checked.verified} verified, {checked.assessments} assessments, "
+        f"{checked.claims} claims: {checked.verified} verified, {checked.assessments} assessments{share}, "
         f"{checked.gaps} gaps; {checked.uncited} uncited, {checked.failed} failed · "
         f"{answer.usage.queries} queries ({queries}) · {answer.usage.wall_ms / 1000:.1f} s · case {answer.case}"
     )

@@ -13,7 +13,7 @@ from .think import Candidate
 CANDIDATES = 8
 """Hunts that a model may choose from."""
 NEAR_ENOUGH = 0.24
-"""Retrieval score under which a hunt does not answer: of 40 off-topic texts 4 reach it, of 300 real questions all do."""
+"""Retrieval score under which a hunt does not answer; it was set between small talk and the hunts' example questions."""
 
 CLEAR = 0.4
 """Retrieval score from which a hunt's own words make a question one about an estate; small talk reaches 0.31."""
