@@ -37,8 +37,10 @@ def bad_count(claim: Claim, events: Sequence[Event], queries: Mapping[str, Query
     subject = ", ".join(shown(value, code=False) for value in group)
     if claim.subject != subject or not claim.text.startswith(f"{subject}: "):
         return f"the cited rows are of {subject}"
-    earlier = [item for item in groups if basis.before and basis.before.start <= item.first < basis.before.end]
-    current = [item for item in groups if item not in earlier]
+    before = basis.before
+    is_earlier = [before is not None and before.start <= item.first < before.end for item in groups]
+    earlier = [item for item, is_early in zip(groups, is_earlier, strict=True) if is_early]
+    current = [item for item, is_early in zip(groups, is_earlier, strict=True) if not is_early]
     if not current:
         return "no cited row lies in the window"
     if basis.before and min(item.first for item in current) < basis.before.end:
