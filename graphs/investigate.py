@@ -28,7 +28,7 @@ from .draft import story
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
 from .neighbours import baseline, neighbours
 from .obliged import obliged_hunts
-from .orders import can_be_proposed, reason_of
+from .orders import can_be_proposed, reason_of, without_haste
 from .pivots import pivot
 from .plan import Wanted, findings_about, hunt_searches, mails_about
 from .proposing import HARM, refused_acts
@@ -94,7 +94,7 @@ async def scope(state: State, runtime: Runtime[Deps]) -> Command[Literal["think"
 def _tells_of_something(question: str, scope: Scope, deps: Deps) -> bool:
     """Whether a supported order comes with what happened: that is looked at as well, before a person decides."""
     reason = reason_of(question)
-    if not (can_be_proposed(question) and (reason or not parse_window(question, deps.now).used_default)):
+    if not (can_be_proposed(question) and (reason or not parse_window(without_haste(question), deps.now).used_default)):
         return False
     return any(item.fits for item in near_hunts(reason or question, scope, deps))
 
@@ -114,7 +114,7 @@ async def _scope(state: State, deps: Deps) -> tuple[Scope, dict[str, Any] | None
         if not is_about_an_estate(question, near):
             return scoping.nowhere(deps.now), declined(OFF_TOPIC, nearest=near)
     window, is_default = scoping.resolve_window(
-        question,
+        without_haste(question) if state["route"] == "respond" else question,
         deps.now,
         since=options.get("since"),
         until=options.get("until"),

@@ -64,6 +64,7 @@ class Words(_Frozen):
     wishes: tuple[str, ...]
     """Patterns around `{act}`, which stands for the participles of an act."""
     acts: tuple[Act, ...] = Field(min_length=1)
+    haste: Pattern
     stops: Pattern
     pointers: Pattern
     owned: tuple[str, ...] = Field(min_length=1)
@@ -128,6 +129,11 @@ def is_order(question: str) -> bool:
 def can_be_proposed(question: str) -> bool:
     """Whether one of its orders is an action that can be proposed."""
     return any(order.act.supported for order in orders(question))
+
+
+def without_haste(question: str) -> str:
+    """An order without the words that say how soon: they are no window of time."""
+    return re.sub(words().haste, "", question, flags=re.IGNORECASE) if is_order(question) else question
 
 
 def reason_of(question: str) -> str:

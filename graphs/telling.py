@@ -334,8 +334,8 @@ def _summary(scope: Scope, draft: Draft, deps: Deps) -> str:
         if claim.predicate in (claiming.TALLY, counting.COUNTED)
     ]
     if told and asks_for_texts(scope, deps.library):
-        said = [claiming.cited(entry.text, entry.evidence, names, limit=1) for entry in told[:MAX_TEXTS]]
-        return f"{len(told)} text{'s' if len(told) > 1 else ''} found: {'; '.join(said)}."
+        texts = [claiming.cited(entry.text, entry.evidence, names, limit=1) for entry in told[:MAX_TEXTS]]
+        return f"{len(told)} text{'s' if len(told) > 1 else ''} found: {'; '.join(texts)}."
     if not told:
         first = draft.entries[0]
         said = "; ".join(counts) or claiming.cited(first.text, first.evidence, names, limit=2)
