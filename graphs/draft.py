@@ -13,7 +13,7 @@ from ..tools.evidence.records import (
     Triage,
     Verification,
 )
-from ..tools.evidence.story import Focus, Story, assemble
+from ..tools.evidence.story import Focus, Story
 from ..tools.hunts import Hunt
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary
@@ -76,4 +76,4 @@ def only_collects(hunt: Hunt) -> bool:
 
 def story(scope: Scope, deps: Deps) -> Story:
     """The story as far as it is known now."""
-    return assemble(deps.workspace.happenings(), focus(scope, deps.library))
+    return deps.workspace.story(focus(scope, deps.library))

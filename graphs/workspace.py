@@ -16,6 +16,7 @@ from ..tools.evidence.event import Event
 from ..tools.evidence.merge import merge
 from ..tools.evidence.normalise import Normaliser
 from ..tools.evidence.records import Answer, Evidence, QueryRecord
+from ..tools.evidence.story import Focus, Story, assemble
 from ..tools.evidence.story_facts import Happening
 from ..tools.languages.query import Platform, Query
 from ..tools.languages.search import Search, Window, matches
@@ -68,6 +69,10 @@ class Workspace:
     _planned: dict[str, Query] = field(default_factory=dict)
     _covered: dict[str, list[tuple[Window, frozenset[Platform]]]] = field(default_factory=dict)
     _labels: dict[str, tuple[Label, ...]] = field(default_factory=dict)
+    _read: int = 0
+    """How many events the happenings and stories below were made from: events are added and never change."""
+    _happenings: Sequence[Happening] = ()
+    _stories: dict[Focus, Story] = field(default_factory=dict)
 
     def compile(self, wanted: Wanted, platforms: frozenset[Platform]) -> list[Query]:
         """Checked queries for a search, without those asked before; remembers where it does not apply."""
@@ -180,9 +185,21 @@ class Workspace:
                     found.setdefault(device.host or "", {})[str(ip)] = None
         return {host: tuple(ips) for host, ips in found.items()}
 
-    def happenings(self, *, only: frozenset[str] | None = None) -> list[Happening]:
+    def happenings(self) -> Sequence[Happening]:
         """Events merged across platforms and channels, labelled, numbered from 0."""
-        events = [event for event in self.events.values() if event.time and (only is None or event.evidence in only)]
+        if self._read != len(self.events):
+            self._happenings, self._stories, self._read = self._merged(), {}, len(self.events)
+        return self._happenings
+
+    def story(self, focus: Focus) -> Story:
+        """The story around a focus, as far as it is known now."""
+        happenings = self.happenings()
+        if focus not in self._stories:
+            self._stories[focus] = assemble(happenings, focus)
+        return self._stories[focus]
+
+    def _merged(self) -> tuple[Happening, ...]:
+        events = [event for event in self.events.values() if event.time]
         found: list[Happening] = []
         hunts = self.library.all()
         spots = spotted((hunt for hunt in hunts if hunt.relations.spot), events)
@@ -193,9 +210,8 @@ class Workspace:
             usual = {label.hunt for label in labels if any((label.hunt, e.evidence) in routine for e in group.events)}
             labels = without_suspicion(labels, usual)
             ordered = tuple(sorted(labels, key=lambda item: (item.hunt, item.search)))
-            happening = Happening(len(found), tuple(group.events), ordered)
-            found.append(happening)
-        return found
+            found.append(Happening(len(found), tuple(group.events), ordered))
+        return tuple(found)
 
 
 def narrowed(run: QueryRun, normaliser: Normaliser) -> QueryRun:
