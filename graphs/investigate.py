@@ -20,9 +20,10 @@ from langgraph.types import Command, Send
 from ..tools.hunts import Hunt
 from ..tools.languages.entities import Entities, find_entities
 from ..tools.languages.search import Search, Window
-from ..tools.languages.window import parse_window
+from ..tools.languages.window import parse_window, without_time
 from . import alerts, conclude, following, references, scoping, telling
 from .asking import agreed, ask, keep, query_of, raw_task, require_a_way_in, run, tasks_for, within_budget
+from .clauses import PLAIN, asked_by_parts
 from .consult import consult
 from .draft import story
 from .matching import OFF_TOPIC, is_about_an_estate, match_hunts, slots_of, why_declined
@@ -258,7 +259,14 @@ def near_hunts(question: str, scope: Scope, deps: Deps) -> list[Candidate]:
     """Hunts that come near the question, best first, with whether their required parameters are known."""
     if deps.search_text is None:
         return []
-    return match_hunts(question, scope, deps.library, deps.search_text)
+    found = match_hunts(question, scope, deps.library, deps.search_text)
+    if max((item.score for item in found), default=0.0) >= PLAIN or not references.leans(question):
+        return found
+    # What leans on the question before it and says little by itself asks more about the same thing.
+    before = [str(entry.body["text"]) for entry in deps.workspace.case.questions()][-1:]
+    again = [item for text in before for item in match_hunts(text, scope, deps.library, deps.search_text)]
+    mine = {item.hunt.id for item in found}
+    return sorted([*found, *(item for item in again if item.hunt.id not in mine)], key=lambda item: -item.score)
 
 
 async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]]:
@@ -273,6 +281,9 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
     elif turn == 0 and state["route"] in ("search", "respond"):
         candidates = near_hunts(state["question"], scope, deps)
         best = obliged_hunts((item.hunt.id, item.score) for item in candidates if item.fits)
+        whole = without_time(state["question"], deps.now)
+        if find := deps.search_text:
+            best += asked_by_parts(whole, best, lambda part: match_hunts(part, scope, deps.library, find))
         obliged = with_included(best, candidates, deps.library) if deps.ways.obliged else ()
         wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         findings = findings_about(scope.hosts, scope.users, scope.window)

@@ -72,6 +72,7 @@ class Rules(_Frozen):
     """Everything in `references.yaml`."""
 
     refer: tuple[Pointer, ...]
+    leans: tuple[Pattern, ...]
     roles: tuple[Role, ...]
     families: tuple[Pattern, ...]
     again: Again
@@ -95,6 +96,11 @@ def read_rules(text: str, source: str = "graphs/references.yaml") -> Rules:
 def refers(question: str) -> bool:
     """Whether any words of the question point at something without a name."""
     return any(_any(rule.patterns, question) for rule in rules().refer)
+
+
+def leans(question: str) -> bool:
+    """Whether a question only says something together with the one before it."""
+    return _any(rules().leans, question)
 
 
 def resolved(

@@ -4,10 +4,12 @@ Hosts are looked up in the inventories of the connected platforms before anythin
 knows, or a name that fits several, is asked back with candidates instead of answered with silence.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from ipaddress import IPv4Address
 from typing import get_args
 
 from ..knowledge.errors import UsageError
@@ -137,8 +139,39 @@ def scope_of(
     """The scope of a question from what code found in it; `meant` adds what its references stand for, by kind."""
     slots = {kind: entities.values(kind) or (meant or {}).get(kind, ()) for kind in get_args(ParameterType)}
     slots["host"] = tuple(map(host_name, slots["host"]))
+    slots["ip"] = meant_addresses(entities.text, slots["ip"])
     given = {kind: values for kind, values in slots.items() if values}
     return _about(slots, window, default_window).model_copy(update={"slots": given, "outbound": outbound})
+
+
+def meant_addresses(question: str, named: Sequence[str]) -> tuple[str, ...]:
+    """The addresses that a question is about: a range holds all within it, what is named as an exception is left out."""
+    left_out = {match["ip"] for match in _EXCEPTED.finditer(question)}
+    within = [address for match in _RANGE.finditer(question) for address in _between(match["first"], match["last"])]
+    return tuple(address for address in dict.fromkeys([*named, *within]) if address not in left_out)
+
+
+_IP = r"\d{1,3}(?:\.\d{1,3}){3}"
+_RANGE = re.compile(rf"(?P<first>{_IP})\s*(?:-|–|to|through|until|till|\.\.+)\s*(?P<last>{_IP})", re.IGNORECASE)
+_EXCEPTED = re.compile(
+    rf"\b(?:other\s+than|except(?:\s+for)?|besides|apart\s+from|aside\s+from|excluding|without|(?:and|but)\s+not)\s+"
+    rf"(?:from\s+)?(?P<ip>{_IP})",
+    re.IGNORECASE,
+)
+MOST_IN_RANGE = 64
+"""Addresses of a range that are asked for one by one; a wider one is a network and is written as one."""
+
+
+def _between(first: str, last: str) -> tuple[str, ...]:
+    try:
+        low, high = IPv4Address(first), IPv4Address(last)
+    except ValueError:
+        return ()
+    return (
+        tuple(str(low + step) for step in range(int(high) - int(low) + 1))
+        if int(high) - int(low) < MOST_IN_RANGE
+        else ()
+    )
 
 
 def scope_of_hunt(hunt: Hunt, values: Mapping[str, Sequence[str]], window: Window, default_window: bool) -> Scope:

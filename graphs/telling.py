@@ -16,7 +16,7 @@ from ..tools.evidence.records import (
     TimelineEntry,
     WindowRecord,
 )
-from ..tools.evidence.story import Story, involves
+from ..tools.evidence.story import Focus, Story, involves
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM
 from ..tools.languages.vocabulary import EventClass
@@ -244,18 +244,21 @@ def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
     around = focus(scope, deps.library)
     found = [
         item
-        for item in _asked_for(scope, deps)
-        if involves(item, around, draft.story.directory)
-        and draft.counted.isdisjoint(event.evidence for event in item.events)
+        for item in _asked_for(scope, around, draft, deps)
+        if draft.counted.isdisjoint(event.evidence for event in item.events)
     ]
     for item in sorted(found, key=lambda item: (item.time, item.index))[:MAX_MATCHES]:
         claim = _observe(item, draft, deps)
         draft.entries.append(_entry(item, claim, "context", claim.text))
 
 
-def _asked_for(scope: Scope, deps: Deps) -> list[Happening]:
-    """Rows that a search of an asked hunt stands for: the telling ones, or else those that a telling hunt lists."""
-    happenings = [item for item in deps.workspace.happenings() if item.events[0].time is not None]
+def _asked_for(scope: Scope, around: Focus, draft: Draft, deps: Deps) -> list[Happening]:
+    """Rows that a search of an asked hunt stands for: the telling ones, or else what the best hunt that lists any lists."""
+    happenings = [
+        item
+        for item in deps.workspace.happenings()
+        if item.events[0].time is not None and involves(item, around, draft.story.directory)
+    ]
     telling = {
         hunt for hunt in scope.hunts if hunt in deps.library.hunts and not only_collects(deps.library.hunts[hunt])
     }
@@ -263,7 +266,14 @@ def _asked_for(scope: Scope, deps: Deps) -> list[Happening]:
     def by(hunts: Collection[str], signals: Collection[str]) -> list[Happening]:
         return [item for item in happenings if any(x.hunt in hunts and x.signal in signals for x in item.labels)]
 
-    return by(scope.hunts, ("strong", "medium", "inventory")) or by(telling, ("context",))
+    if found := by(scope.hunts, ("strong", "medium")):
+        return found
+    # What merely collects says nothing of a host or an account, and everything of an indicator that is asked about.
+    indicator = bool(scope.slots.keys() - {"host", "user", "alert"})
+    listing = [hunt for hunt in scope.hunts if hunt in telling or indicator]
+    return next((rows for hunt in listing if (rows := by([hunt], ("context", "inventory")))), []) or by(
+        scope.hunts, ("inventory",)
+    )
 
 
 def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
@@ -272,11 +282,16 @@ def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
     telling = [hunt for hunt in known if not only_collects(deps.library.hunts[hunt])] or known
     if any(x.hunt in telling and x.signal in ("strong", "medium") for item in draft.story.entries for x in item.labels):
         return
+    asked = [record for record in deps.workspace.records.values() if record.hunt in telling]
+    if not any(entry.verdict != "benign" for entry in draft.entries):
+        # Other hunts may have brought rows that have nothing to do with the question.
+        brought = {record.hunt for record in asked if record.rows or record.status != "ok" or not record.complete}
+        telling = [hunt for hunt in telling if hunt not in brought]
+        asked = [record for record in asked if record.hunt not in brought]
     titles = [deps.library.get(hunt).title for hunt in telling]
     what = " or ".join(titles[:2]) or "suspicious activity"
     named = (*scope.hosts, *scope.users, *scope.addresses, *scope.names)
     about = f" for {', '.join(named)}" if named else ""
-    asked = [record for record in deps.workspace.records.values() if record.hunt in telling]
     window = WindowRecord(start=scope.window.start, end=scope.window.end, phrase=scope.window.phrase)
     # A hunt that brought rows, failed or was cut short anywhere supports no absence, however empty the rest is.
     if asked and all(record.status == "ok" and record.complete and record.rows == 0 for record in asked):

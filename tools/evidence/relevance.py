@@ -9,10 +9,11 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..languages.vocabulary import EventClass
 from ..library import HuntLibrary
 from .claims import RULED_OUT
 from .records import Claim, Evidence, QueryRecord
-from .values import account_name, base_name, short_host
+from .values import account_name, base_name, short_host, url_host
 
 UNTIED = "nothing that its rows hold ties it to the question"
 
@@ -136,6 +137,8 @@ def _plain(kind: str, value: str) -> str:
             return "" if name.endswith("$") else name
         case "mail":
             return value.lower()
+        case "domain":
+            return url_host(value) if "/" in value else value.lower().rstrip(".")
         case "file":
             return base_name(value).lower()
         case _:
@@ -148,7 +151,14 @@ def _shared(one: frozenset[Value], other: frozenset[Value]) -> Value | None:
     # A recipient of a mail is the account of the same name.
     both |= {("account", value) for kind, value in one if kind == "mail" and ("account", account_name(value)) in other}
     both |= {("account", value) for kind, value in other if kind == "mail" and ("account", account_name(value)) in one}
+    # A link leads to the domain that a mail came from.
+    both |= {("domain", name) for name in _senders(one) if ("domain", name) in other}
+    both |= {("domain", name) for name in _senders(other) if ("domain", name) in one}
     return min(both, key=lambda value: (order.index(value[0]), value[1]), default=None)
+
+
+def _senders(held: frozenset[Value]) -> set[str]:
+    return {value.rpartition("@")[2] for kind, value in held if kind == "mail" and "@" in value}
 
 
 def _named(asked: Asked, claims: Sequence[Claim], held: Mapping[str, frozenset[Value]]) -> dict[str, str]:
@@ -184,6 +194,8 @@ def _asked(
     for claim in claims:
         rows = [evidence[name] for name in claim.evidence if name in evidence]
         hunts = [queries[row.query].hunt or "" for row in rows if row.query in queries]
+        # A follow-up tells of rows that an earlier question's query brought.
+        hunts += [label.hunt for row in rows for label in library.label(row.fields, EventClass(row.event_class))]
         title = next((meant[name] for hunt in hunts if (name := hunt.partition("#")[0]) in meant), None)
         if title:
             found[claim.id] = f"asked: {title}"

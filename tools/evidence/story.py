@@ -173,6 +173,7 @@ def _hosts(item: Happening, directory: Directory) -> set[str]:
 
 def _users(item: Happening) -> set[str]:
     found = item.values("user.name") | item.values("actor.user.name") | {item.user}
+    found |= item.values("email.to") | item.values("email.from")
     return {account_name(name) for name in found if name}
 
 

@@ -63,6 +63,14 @@ def why_not(given: Claim, events: Sequence[Event]) -> str | None:
     return None if told == (given.text, given.subject, given.object, given.time) else f"the cited rows say: {made.text}"
 
 
+MEANT = {
+    "mitigated": "its agent stopped it: blocked, killed or quarantined",
+    "not mitigated": "it was detected and not stopped",
+    "marked as benign": "somebody ruled it harmless",
+}
+"""What SentinelOne's words for the outcome of a threat mean."""
+
+
 def rated(events: Sequence[Event]) -> str | None:
     """`Falcon rates it High and says: not mitigated`."""
     alert = events[0]
@@ -71,7 +79,8 @@ def rated(events: Sequence[Event]) -> str | None:
     severity = _first(events, "severity")
     product = _first(events, "finding.product") or alert.platform.value
     mitigation = _first(events, "mitigation").replace("_", " ").rstrip(".")
-    acted = f", and says what became of it: {shown(mitigation, code=True)}" if mitigation else ""
+    means = f" ({MEANT[mitigation.lower()]})" if mitigation.lower() in MEANT else ""
+    acted = f", and says what became of it: {shown(mitigation, code=True)}{means}" if mitigation else ""
     rating = f"rates the alert {shown(severity, code=False)}" if severity else "gives the alert no severity"
     return f"{shown(product, code=False)} {rating}{acted}"
 

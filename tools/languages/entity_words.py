@@ -64,9 +64,9 @@ NO_USERS = frozenset(
     guessing had has have having he her him his hit how i id ids if in into is it its just keep kept know left
     list lock locked lockout lockouts log logged login logins logon logons look made mailbox management may me
     might much must my name named names new no normally not now of off on once one only open opened or other our
-    out over own password passwords permissions privileges profile ran really run runs said same saw says see
-    seen session sessions she should sign signed since so some still such swears swear takeover than that the
-    their them then there these they this those to today took touch touched try tried type up usage use used
-    uses was we went were what when where whether which while who whose why will with without would yesterday
-    yet you your""".split()
+    out over own password passwords per permissions please pls privileges profile ran really rule rules run runs
+    said same saw says see seen session sessions she should sign signed since so some still such swears swear takeover
+    than that the their them then there these they this those through to today took touch touched try tried type up
+    usage use used uses via was we went were what when where whether which while who whose why will with without
+    would yesterday yet you your""".split()
 )

@@ -91,6 +91,14 @@ def parse_window(
     return ParsedWindow(Window(start=start, end=end, phrase=phrase), False, _squeeze(rest))
 
 
+def without_time(text: str, now: datetime) -> str:
+    """A text without its time phrases; the text itself where they are not understood."""
+    try:
+        return parse_window(text, now).rest
+    except UsageError:
+        return text
+
+
 def _choose(found: Sequence[_Found]) -> list[_Found]:
     """The phrases of the best rank, and the clock borders beside them."""
     ranges = [item for item in found if item.border is None]
