@@ -35,6 +35,8 @@ def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
 
     A story that a question about something else leads to is told, and acted upon when it is asked about.
     """
+    if not _asked_about(draft.story.entries, scope, deps):
+        return
     about = {*scope.hosts, *(anchor.host for anchor in draft.story.anchors)}
     for host in _suspects(draft.story.entries):
         if host not in about:
@@ -44,8 +46,6 @@ def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
             continue
         item, platform = device
         grounds = [entry for entry in draft.story.entries if entry.host == host and entry.signal >= STRONG]
-        if not _asked_about(grounds, scope, deps):
-            continue
         says = list(
             dict.fromkeys(label.says for entry in grounds for label in entry.labels if label.signal == "strong")
         )
@@ -58,13 +58,13 @@ def propose_isolation(draft: "Draft", scope: Scope, deps: Deps) -> None:
         draft.suggestions.append(f"isolation of {host} was not proposed: {proposal[1]}")
 
 
-def _asked_about(grounds: list[Happening], scope: Scope, deps: Deps) -> bool:
+def _asked_about(entries: tuple[Happening, ...], scope: Scope, deps: Deps) -> bool:
     """Whether the question asks for such behaviour or for whatever happened: looking for something else proposes nothing."""
     hunts = [deps.library.hunts[name] for name in scope.hunts if name in deps.library.hunts]
     if not hunts or only_collects(hunts[0]):
         return True
     asked = {hunt.id for hunt in hunts}
-    return any(label.hunt in asked and label.signal == "strong" for item in grounds for label in item.labels)
+    return any(label.hunt in asked and label.signal == "strong" for item in entries for label in item.labels)
 
 
 def _suspects(entries: tuple[Happening, ...]) -> list[str]:
