@@ -1,6 +1,6 @@
 """The parts of a question that asks for several things at once, each of which obliges a hunt of its own. Pure.
 
-A retrieval over the whole of "phishing mail, typed password, login from 192.0.2.77: in what order?" finds what comes
+A retrieval over the whole of "phishing mail, typed password, login from 198.18.0.7: in what order?" finds what comes
 near all three and none of them well; over each part it finds the hunt that the part asks for.
 """
 

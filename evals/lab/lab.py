@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .repeats import Repeats
 
 SCENARIOS = ("kestrel",)
-FORMAT = 4
+FORMAT = 5
 """Of generated telemetry: raised whenever its tables or rows change, so that the built-in lab of an earlier version is
 made anew."""
 

@@ -112,7 +112,7 @@ def test_ask_prints_json_and_nothing_else(run: Run, kestrel: Path) -> None:
     assert run("case", "verify", answer["case"]).code == 0
     exported = run("case", "export", answer["case"], "--format", "md")
     assert exported.out.startswith("# show me lateral movement")
-    assert run("case", "export", answer["case"], "--format", "stix").code == 2
+    assert run("case", "export", answer["case"], "--format", "docx").code == 2
     assert answer["case"] in run("case", "list").out
     assert json.loads(run("pending", "--json").out)[0]["id"] == answer["proposals"][0]["id"]
     assert run("case", "delete", answer["case"]).code == 2

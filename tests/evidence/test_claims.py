@@ -162,11 +162,9 @@ def test_a_template_reads_back_what_it_writes(kept: Make) -> None:
 
 
 def test_content_errors_name_the_predicate(monkeypatch: pytest.MonkeyPatch) -> None:
-    import yaml
-
     broken = {"dns_activity": [{"predicate": "x", "subject": "{host}", "object": "{host}", "text": "{no.such}"}]}
     predicates.predicates.cache_clear()
-    monkeypatch.setattr(yaml, "safe_load", lambda text: broken)
+    monkeypatch.setattr(predicates, "parsed", lambda text: broken)
     with pytest.raises(ContentError, match=r"dns_activity, x: no attribute no\.such"):
         predicates.predicates()
     monkeypatch.undo()

@@ -24,7 +24,7 @@ class Act:
     kind: str
     """Event class: `file_activity`, `network_activity`."""
     what: str
-    """Verb and object from the rows: `Create C:\\x.dmp`, `203.0.113.9 port 443`."""
+    """Verb and object from the rows: `Create C:\\x.dmp`, `198.18.0.7 port 443`."""
     first: datetime
     last: datetime
     count: int
