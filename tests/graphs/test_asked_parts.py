@@ -10,11 +10,7 @@ from tracehound.tools.library import HuntLibrary
 
 
 def test_a_question_falls_into_what_it_asks() -> None:
-    assert clauses("phishing mail, typed password: in what order?") == (
-        "phishing mail",
-        "typed password",
-        "in what order",
-    )
+    assert clauses("phishing mail, typed password: when?") == ("phishing mail", "typed password")
     assert clauses("who signed in from abroad") == ()
 
 
