@@ -86,7 +86,7 @@ def absence(claim_id: str, what: str, queries: Sequence[QueryRecord], window: Wi
         window: The span the claim is about.
     """
     shown_what = shorten(safe(what), 200)
-    where = ", ".join(dict.fromkeys(query.platform for query in queries))
+    where = ", ".join(sorted({query.platform for query in queries}))
     return Claim(
         id=claim_id,
         kind="observation",

@@ -273,7 +273,9 @@ def sentence(amount: Amount, *, whole: bool) -> str:
     least = "" if whole else "at least "
     told = "".join(_facet(name, acts) for name in amount.basis.facets)
     span = f", {stamp(acts[0].time)}" + (f" to {stamp(acts[-1].time)}" if acts[-1].time > acts[0].time else "")
-    return f"{subject}: {least}{amount.total} {unit.noun(amount.total)}{size}{told}{_days(amount)}{span}{_usual(amount)}"
+    return (
+        f"{subject}: {least}{amount.total} {unit.noun(amount.total)}{size}{told}{_days(amount)}{span}{_usual(amount)}"
+    )
 
 
 def _facet(name: str, acts: Sequence[Act]) -> str:
