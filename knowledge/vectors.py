@@ -10,8 +10,10 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +30,8 @@ SCANNED = 60_000
 """Phrases of an index that is searched without Chroma."""
 DEPTH = 120
 """Nearest phrases that are looked at; several may belong to one document."""
+YOUNG = 3_600
+"""Seconds for which an index without a pointer to it is left alone."""
 _PACKED = "vectors.npz"
 _COLLECTION = "passages"
 _BATCH = 2_000
@@ -166,5 +170,9 @@ def _build(documents: Sequence[Document], folder: Path) -> None:
 def _sweep(folder: Path, keep: str) -> None:
     """Remove indexes of earlier content. Another process may have one open; what cannot go stays."""
     for old in folder.iterdir():
-        if old.is_dir() and re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]{8}", old.name) and old.name != keep:
-            shutil.rmtree(old, ignore_errors=True)
+        if not old.is_dir() or not re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]{8}", old.name) or old.name == keep:
+            continue
+        # A young folder may be one that another process is building at this moment.
+        with suppress(FileNotFoundError):
+            if time.time() - old.stat().st_mtime > YOUNG:
+                shutil.rmtree(old, ignore_errors=True)
