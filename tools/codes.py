@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-import yaml
+from ..knowledge.loading import parsed
 
 MAX_TEXT = 2_000
 """A longer text is no question about a number."""
@@ -31,7 +31,7 @@ class _Kind:
 @cache
 def _kinds() -> tuple[_Kind, ...]:
     text = files("tracehound.knowledge").joinpath("event_codes.yaml").read_text(encoding="utf-8")
-    content: Mapping[str, Mapping[str, object]] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content: Mapping[str, Mapping[str, object]] = parsed(text)
     found = []
     for name, entry in content.items():
         asks, codes = entry["asks"], entry["codes"]

@@ -7,9 +7,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
-
 from ..knowledge import attack
+from ..knowledge.loading import parsed
 from .codes import Code, codes_in
 from .decode import MAX_TEXT, Layer, layers
 from .languages.entities import find_entities
@@ -230,5 +229,5 @@ def _cited(techniques: Sequence[str]) -> str:
 @cache
 def _table() -> dict[str, Any]:
     text = files("tracehound.knowledge").joinpath("lolbins.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content: dict[str, Any] = parsed(text)
     return content

@@ -40,6 +40,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..knowledge.errors import ContentError, UsageError
+from ..knowledge.loading import LOADER
+from ..knowledge.typed_yaml import line_of
 from .evidence.units import unit_names
 from .hunt_relations import KEYS, WITH_EXPRESSION, Relations, attributes_named, faults
 from .languages.search import All, AnyOf, Condition, Expression, Not, Operator, Scalar, conditions
@@ -64,10 +66,6 @@ ParameterType = Literal[
     "text",
     "choice",
 ]
-
-
-# The library is read at every start; libyaml, where it is built in, reads it eight times as fast.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Frozen(BaseModel):
@@ -165,7 +163,7 @@ def read_hunts(path: Path) -> list[Hunt]:
 
 def _composed(text: str) -> tuple[Any, Any]:
     """The one document of a text, as nodes that know their lines and as data; parsed once for both."""
-    loader = _LOADER(text)
+    loader = LOADER(text)
     try:
         node = loader.get_single_node()
         return node, None if node is None else loader.construct_document(node)
@@ -188,7 +186,7 @@ def _read_hunt(entry: Any, node: yaml.Node, path: Path) -> Hunt:
         first = exc.errors()[0]
         # In the file a relation is a key of the hunt's own.
         where = first["loc"][1:] if first["loc"][:1] == ("relations",) else first["loc"]
-        raise ContentError(str(path), _line_of(node, where), f"{'.'.join(map(str, where))}: {first['msg']}") from exc
+        raise ContentError(str(path), line_of(node, where), f"{'.'.join(map(str, where))}: {first['msg']}") from exc
     except ValueError as exc:
         raise ContentError(str(path), node.start_mark.line + 1, f"{entry.get('id', 'hunt')}: {exc}") from exc
     return hunt
@@ -259,20 +257,6 @@ def _require_pattern(search: HuntSearch, pattern: str) -> None:
         re.compile(pattern)
     except re.error as exc:
         raise ValueError(f"search {search.id}: {pattern!r} is not a regular expression: {exc}") from exc
-
-
-def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next((value for key, value in node.value if key.value == part), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node.value[part]
-        else:
-            found = None
-        if found is None:
-            break
-        node = found
-    return int(node.start_mark.line) + 1
 
 
 def parse_expression(data: Mapping[str, Any]) -> Expression:

@@ -12,6 +12,7 @@ import yaml
 
 from ..knowledge import attack
 from ..knowledge.errors import ContentError, UsageError
+from ..knowledge.loading import LOADER
 from ..knowledge.retrieval import Document
 from ..knowledge.runbooks import load_runbooks
 from .hunt_languages import sample, sentence
@@ -242,7 +243,7 @@ class _Lines:
     @classmethod
     def of(cls, path: Path) -> "_Lines":
         words: list[tuple[str, int]] = []
-        for event in yaml.parse(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader):
+        for event in yaml.parse(path.read_text(encoding="utf-8"), Loader=LOADER):
             if isinstance(event, yaml.ScalarEvent) and event.start_mark is not None:
                 words.append((event.value, event.start_mark.line + 1))
         return cls(words)

@@ -10,17 +10,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...knowledge.errors import ContentError
+from ...knowledge.loading import parsed
 from .joined import parted
 from .query import Language, Platform
 from .search import All, AnyOf, Condition, Expression, Not, Operator, Search, matches
 from .vocabulary import ATTRIBUTES, EventClass
-
-LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The C parser where PyYAML was built with it: a second at start-up otherwise."""
 
 
 class _Frozen(BaseModel):
@@ -103,7 +100,7 @@ def all_views() -> tuple[View, ...]:
     for path in sorted(files("tracehound.tools.languages").joinpath("views").iterdir(), key=lambda p: p.name):
         if not path.name.endswith(".yaml"):
             continue
-        content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
+        content: dict[str, Any] = parsed(path.read_text(encoding="utf-8"))
         for entry in content["views"]:
             shared = {
                 "platform": content["platform"],
