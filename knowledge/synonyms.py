@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from .errors import ContentError
+from .loading import LOADER
 
 
 def plain(text: str) -> str:
@@ -32,7 +33,7 @@ def read_synonyms(text: str, source: str | Path) -> Mapping[str, str]:
         ContentError: the text is no mapping of words to lists of words, or one alias stands for two things.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         raise ContentError(str(source), mark.line + 1 if mark else None, f"not YAML: {exc}") from exc

@@ -16,6 +16,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ...knowledge.errors import ContentError, UsageError
+from ...knowledge.loading import LOADER, parsed
+from ...knowledge.typed_yaml import line_of
 from ..hunts import HuntSearch, parse_expression
 from ..languages.search import Expression, conditions
 from ..languages.vocabulary import ATTRIBUTES
@@ -133,15 +135,15 @@ def read_catalogue(paths: Iterable[Path], library: HuntLibrary) -> Catalogue:
         signs |= {item.id: item for item in content.signs}
     for path, content, node in read:
         for location, problem in _faults(content, set(hypotheses), library):
-            raise ContentError(str(path), _line(node, location), problem)
+            raise ContentError(str(path), line_of(node, location), problem)
     return Catalogue(hypotheses, signs)
 
 
 def _read(path: Path) -> tuple[_File, yaml.Node]:
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content: Any = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=LOADER)
+        content: Any = parsed(text)
     except (OSError, UnicodeDecodeError) as exc:
         raise ContentError(str(path), None, f"the file cannot be read: {exc}") from exc
     except yaml.YAMLError as exc:
@@ -154,21 +156,8 @@ def _read(path: Path) -> tuple[_File, yaml.Node]:
     except ValidationError as exc:
         first = exc.errors()[0]
         raise ContentError(
-            str(path), _line(node, first["loc"]), f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            str(path), line_of(node, first["loc"]), f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from exc
-
-
-def _line(node: yaml.Node, location: Sequence[int | str]) -> int:
-    for part in location:
-        found: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            found = next((value for key, value in node.value if key.value == part), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            found = node.value[part]
-        if found is None:
-            break
-        node = found
-    return int(node.start_mark.line) + 1
 
 
 def _faults(content: _File, known: set[str], library: HuntLibrary) -> Iterable[tuple[Sequence[int | str], str]]:
