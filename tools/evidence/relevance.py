@@ -6,7 +6,7 @@ address, a file, a mail. Look-alikes are tied and pass nothing on.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..languages.vocabulary import EventClass
@@ -32,13 +32,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "weakness": ("vulnerability.cve",),
     "resource": ("resource.name",),
 }
-_EVERYWHERE = frozenset(
-    re.split(
-        "[|]",
-        "system|localsystem|local service|network service|anonymous logon|defaultaccount|127.0.0.1|::1|0.0.0.0|-|root|"
-        "localhost|n/a|unknown",
-    )
-)
+_EVERYWHERE = frozenset({
+    "system", "localsystem", "local service", "network service", "anonymous logon", "defaultaccount", "127.0.0.1", "::1",
+    "0.0.0.0", "-", "root", "localhost", "n/a", "unknown",
+})  # fmt: skip
 """Values that tie nothing to anything."""
 _WORD = re.compile(r"[A-Za-z0-9][\w.@:$\\-]*[\w$]|[A-Za-z0-9]")
 _STEM = 5
@@ -190,16 +187,24 @@ def _asked(
         for hunt in library.all()
         if hunt.id in asked.hunts or (not asked.hunts and told & _stems(" ".join((hunt.title, *hunt.tags))))
     }
+    if not meant:
+        return {}
     found: dict[str, str] = {}
     for claim in claims:
         rows = [evidence[name] for name in claim.evidence if name in evidence]
-        hunts = [queries[row.query].hunt or "" for row in rows if row.query in queries]
-        # A follow-up tells of rows that an earlier question's query brought.
-        hunts += [label.hunt for row in rows for label in library.label(row.fields, EventClass(row.event_class))]
-        title = next((meant[name] for hunt in hunts if (name := hunt.partition("#")[0]) in meant), None)
+        title = next((meant[name] for name in _hunts_of(rows, queries, library) if name in meant), None)
         if title:
             found[claim.id] = f"asked: {title}"
     return found
+
+
+def _hunts_of(rows: Sequence[Evidence], queries: Mapping[str, QueryRecord], library: HuntLibrary) -> Iterator[str]:
+    """Hunts that returned rows, then those that recognise them: a follow-up tells of what an earlier query brought."""
+    for row in rows:
+        if row.query in queries:
+            yield (queries[row.query].hunt or "").partition("#")[0]
+    for row in rows:
+        yield from (label.hunt for label in library.label(row.fields, EventClass(row.event_class)))
 
 
 def _stems(text: str) -> set[str]:
