@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..knowledge.typed_yaml import Pattern, read_typed
+from ..knowledge.typed_yaml import Pattern, around, read_typed
 from ..tools.evidence.event import Event
 from ..tools.languages.entities import Entities, Mention
 
@@ -61,28 +61,18 @@ class Words(_Frozen):
     polite: tuple[Pattern, ...] = Field(min_length=1)
     requests: Pattern
     asking: Pattern
-    wishes: tuple[str, ...]
-    """Patterns around `{act}`, which stands for the participles of an act."""
+    wishes: tuple[Annotated[str, around("act")], ...]
+    """`{act}` stands for the participles of an act."""
     acts: tuple[Act, ...] = Field(min_length=1)
     haste: Pattern
     stops: Pattern
     pointers: Pattern
-    owned: tuple[str, ...] = Field(min_length=1)
-    """Patterns around `{owner}`, which stands for an account's name."""
+    owned: tuple[Annotated[str, around("owner")], ...] = Field(min_length=1)
+    """`{owner}` stands for an account's name."""
     kinds: tuple[Kind, ...]
     nouns: Pattern
     harm: tuple[Pattern, ...] = Field(min_length=1)
     intent: tuple[Pattern, ...] = Field(min_length=1)
-
-    @field_validator("wishes", "owned")
-    @classmethod
-    def _compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern.replace("{act}", "x").replace("{owner}", "x"))
-            except re.error as exc:
-                raise ValueError(f"{pattern!r} is not a regular expression: {exc}") from exc
-        return patterns
 
 
 @dataclass(frozen=True)

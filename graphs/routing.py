@@ -1,13 +1,14 @@
 """Which kind of question this is, decided from its words alone, before any telemetry is read."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..knowledge.typed_yaml import Pattern, read_typed
+from ..knowledge.typed_yaml import Pattern, around, read_typed
 from .orders import is_harmful, is_order
 
 Route = Literal["search", "alert", "explain", "runbook", "respond", "off_topic"]
@@ -18,36 +19,20 @@ class _Frozen(BaseModel):
 
 
 class Rule(_Frozen):
-    """Patterns that lead to one route; an order leads to `respond` (`orders.yaml`)."""
+    """Patterns that lead to one route."""
 
     route: Route
-    patterns: tuple[Pattern, ...]
-
-    @model_validator(mode="after")
-    def _leads(self) -> Self:
-        if not self.patterns and self.route != "respond":
-            raise ValueError(f"no pattern leads to {self.route}")
-        return self
+    patterns: tuple[Pattern, ...] = Field(min_length=1)
 
 
 class Rules(_Frozen):
     """Everything in `routes.yaml`."""
 
     routes: tuple[Rule, ...] = Field(min_length=1)
-    outbound: tuple[str, ...]
-    """Patterns around `{host}`, which stands for the hosts of the question."""
+    outbound: tuple[Annotated[str, around("host")], ...]
+    """`{host}` stands for the hosts of the question."""
     elsewhere_words: str
     estate_words: str
-
-    @field_validator("outbound")
-    @classmethod
-    def _compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern.replace("{host}", "h"))
-            except re.error as exc:
-                raise ValueError(f"{pattern!r} is not a regular expression: {exc}") from exc
-        return patterns
 
 
 @cache
@@ -76,12 +61,15 @@ def route_of(question: str, *, alert_ids: tuple[str, ...] = ()) -> Route:
         text = text.replace(alert_id, "{alert}")
     if is_harmful(question):
         return "off_topic"
-    for rule in _rules().routes:
-        if rule.route == "respond" and is_order(question):
-            return rule.route
-        if any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in rule.patterns):
-            return rule.route
-    return "alert" if alert_ids else "search"
+    fitting = (rule.route for rule in _rules().routes if _any(rule.patterns, text))
+    found = next(fitting, None)
+    if found != "explain" and is_order(question):
+        return "respond"
+    return found or ("alert" if alert_ids else "search")
+
+
+def _any(patterns: Sequence[str], text: str) -> bool:
+    return any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in patterns)
 
 
 def asks_outbound(question: str, hosts: tuple[str, ...]) -> bool:

@@ -25,6 +25,16 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 """A Python regular expression, as text."""
 
 
+def around(slot: str) -> AfterValidator:
+    """The check of a pattern around `{slot}`, which stands for something that is known when the pattern is used."""
+
+    def compiles(pattern: str) -> str:
+        _compiles(pattern.replace(f"{{{slot}}}", "x"))
+        return pattern
+
+    return AfterValidator(compiles)
+
+
 def read_typed(text: str, source: str, model: type[Model]) -> Model:
     """One YAML document as a model.
 
