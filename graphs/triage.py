@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
+from pydantic import BaseModel, ConfigDict
 
 from ..knowledge import attack
+from ..knowledge.typed_yaml import read_typed
 from ..tools.evidence import weighing
 from ..tools.evidence.event import Event
 from ..tools.evidence.sameness import same_alert, same_run
@@ -35,18 +36,29 @@ NEAR = timedelta(hours=1)
 MOST_CITED = 40
 
 
+class Rules(BaseModel):
+    """Everything in `triage.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: Mapping[str, float]
+    discount: float
+    severities: Mapping[str, float]
+    criticalities: Mapping[str, float]
+    types: Mapping[str, float]
+    otherwise: float
+    administrators_do: str
+
+
 @cache
-def _rules() -> Mapping[str, Any]:
-    content: Mapping[str, Any] = yaml.safe_load(
-        files("tracehound.graphs").joinpath("triage.yaml").read_text(encoding="utf-8")
-    )
-    return content
+def _rules() -> Rules:
+    text = files("tracehound.graphs").joinpath("triage.yaml").read_text(encoding="utf-8")
+    return read_typed(text, "graphs/triage.yaml", Rules)
 
 
 def weights() -> Mapping[str, float]:
     """Parts of a score, and the most that each can add."""
-    found: Mapping[str, float] = _rules()["weights"]
-    return found
+    return _rules().weights
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ def judge(around: Around, labels: Iterable[tuple[str, int]] = ()) -> Judgement:
 
 def _parts(around: Around, own: float) -> dict[str, float]:
     values = {
-        "severity": _rules()["severities"].get(around.severity, 0.5),
+        "severity": _rules().severities.get(around.severity, 0.5),
         "behaviour": own,
         "correlation": _correlation(around.others),
         "criticality": _criticality(around.devices),
@@ -170,7 +182,7 @@ def _parts(around: Around, own: float) -> dict[str, float]:
     }
     parts = {name: weights()[name] * value for name, value in values.items()}
     if _is_dismissed(around):
-        parts["history"] = -float(_rules()["discount"])
+        parts["history"] = -_rules().discount
     return parts
 
 
@@ -182,10 +194,10 @@ def _correlation(others: Sequence[Happening]) -> float:
 
 def _criticality(devices: Sequence[Event]) -> float:
     rules = _rules()
-    rated = [rules["criticalities"].get(event.text("device.criticality").lower(), 0) for event in devices]
-    typed = [rules["types"].get(event.text("device.type").lower(), 0) for event in devices]
+    rated = [rules.criticalities.get(event.text("device.criticality").lower(), 0) for event in devices]
+    typed = [rules.types.get(event.text("device.type").lower(), 0) for event in devices]
     # The word of an inventory that has one for every host, such as `normal`, says less than what kind of host it is.
-    return float(max([*rated, *typed], default=0) or rules["otherwise"])
+    return max([*rated, *typed], default=0) or rules.otherwise
 
 
 def _rarity(around: Around) -> float:
@@ -221,7 +233,7 @@ def _is_harmful(item: Happening) -> bool:
 
 @cache
 def _everyday() -> frozenset[str]:
-    return frozenset(_rules()["administrators_do"].split())
+    return frozenset(_rules().administrators_do.split())
 
 
 def _administrators_do(technique: str) -> bool:
