@@ -487,10 +487,11 @@ def hunts_run(
     as_json: JsonFlag = False,
 ) -> None:
     """Run one hunt and show what it finds."""
+    from tracehound.agent.hunting import read_values
     from tracehound.agent.outcome import exit_code
     from tracehound.agent.rendering import show_answer
 
-    given = _parameters(values or [])
+    given = read_values(values or [], "--set")
 
     async def run() -> "Answer":
         async with _copilot(_settings(), lab) as copilot:
@@ -502,16 +503,6 @@ def hunts_run(
     else:
         show_answer(_console(), answer)
     raise SystemExit(exit_code(answer))
-
-
-def _parameters(pairs: Iterable[str]) -> dict[str, list[str]]:
-    given: dict[str, list[str]] = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        if not name or not value:
-            raise UsageError(f"--set {pair}: write NAME=VALUE")
-        given.setdefault(name, []).append(value)
-    return given
 
 
 @hunts_app.command("check")
@@ -846,8 +837,10 @@ def case_replay(
     """Rebuild every view of a case offline; or reason again with a model, or ask the vendors again."""
     if model and live:
         raise UsageError("a case is replayed with another model or against the live vendors; leave one out")
-    if model or live:
-        _replay_anew(case_id, model, as_json)
+    if model:
+        _reason_again(case_id, model, as_json)
+    if live:
+        _ask_again(case_id, as_json)
     from tracehound.tools.evidence.case import verify_case
     from tracehound.tools.evidence.replay import replay
 
@@ -863,55 +856,49 @@ def case_replay(
     raise SystemExit(5 if different else 0)
 
 
-def _replay_anew(case_id: str, model: str | None, as_json: bool) -> NoReturn:
-    from tracehound.agent.replay import ask_again, estate_place, reason_again
+def _reason_again(case_id: str, model: str, as_json: bool) -> NoReturn:
+    from tracehound.agent.replay import reason_again
 
     settings = _settings(model=model)
-    lists: tuple[str, ...]
-    columns: tuple[str, ...]
-    if model:
-        reasoned = _run(reason_again(settings.home, case_id, model, settings))
-        rows = [asdict(item) for item in reasoned]
-        code = 4 if any(item.not_asked for item in reasoned) else 0
-        lists, columns = ("kept", "gone", "new", "not_asked"), ("question", "before", "after")
-    else:
-        place = estate_place(settings.home, case_id)
-
-        async def work() -> list[Any]:
-            async with _copilot(settings, place) as copilot:
-                return await ask_again(settings.home, case_id, copilot.estate)
-
-        found = _run(work())
-        rows = [asdict(item) for item in found]
-        code = 4 if any(item.problem for item in found) else 0
-        lists, columns = ("gone", "changed"), ("query", "platform", "same", "new", "problem")
-    if as_json:
-        _dump(rows)
-    else:
-        counted = [row | {name: len(row[name]) for name in lists} for row in rows]
-        _list(counted, (*columns, *lists), False)
+    rows = [asdict(item) for item in _run(reason_again(settings.home, case_id, model, settings))]
+    _list_counted(rows, ("question", "before", "after"), ("kept", "gone", "new", "not_asked"), as_json)
+    if not as_json:
         for row in rows:
             for name in ("gone", "new", "not_asked"):
-                for text in row[name] if model else ():
+                for text in row[name]:
                     typer.echo(f"{name.replace('_', ' ')}: {text}")
-    raise SystemExit(code)
+    raise SystemExit(4 if any(row["not_asked"] for row in rows) else 0)
+
+
+def _ask_again(case_id: str, as_json: bool) -> NoReturn:
+    from tracehound.agent.replay import Drift, ask_again, estate_place
+
+    settings = _settings()
+    place = estate_place(settings.home, case_id)
+
+    async def work() -> list[Drift]:
+        async with _copilot(settings, place) as copilot:
+            return await ask_again(settings.home, case_id, copilot.estate)
+
+    rows = [asdict(item) for item in _run(work())]
+    _list_counted(rows, ("query", "platform", "same", "new", "problem"), ("gone", "changed"), as_json)
+    raise SystemExit(4 if any(row["problem"] for row in rows) else 0)
+
+
+def _list_counted(rows: Sequence[dict[str, Any]], columns: Sequence[str], lists: Sequence[str], as_json: bool) -> None:
+    """Objects whole as JSON, or a table in which a number stands for each of the `lists`."""
+    shown = rows if as_json else [row | {name: len(row[name]) for name in lists} for row in rows]
+    _list(shown, (*columns, *lists), as_json)
 
 
 @case_app.command("handoff")
 def case_handoff(case_id: Id, out: OutOption = None) -> None:
     """A hand-over for the next shift, as Markdown."""
-    from tracehound.tools.evidence.case import Case, verify_case
+    from tracehound.agent.handing_over import hand_over
     from tracehound.tools.evidence.exports.writing import write_whole
-    from tracehound.tools.evidence.handoff import to_handoff
-    from tracehound.tools.evidence.hypotheses import weigh
 
     settings = _settings()
-    problems = verify_case(settings.home, case_id)
-    with Case.open(settings.home, case_id, write=False) as case:
-        last = case.last_answer()
-        weighed = weigh(last) if last is not None and last.timeline else None
-        pending = _desk(settings).pending(case_id)
-        content = to_handoff(case, pending=pending, hypotheses=weighed, problems=problems)
+    content, problems = hand_over(settings.home, case_id, _desk(settings))
     if out is None:
         sys.stdout.write(content)
     else:
@@ -1055,12 +1042,12 @@ def eval_run(
 ) -> None:
     """Run suites and print a table of results."""
     from tracehound.evals.harness import run_suites
-    from tracehound.evals.reports import difference, group_tables, regressions, summary, table
+    from tracehound.evals.reports import difference, group_tables, read_report, regressions, summary, table
     from tracehound.evals.suites import read_seeds
 
     if record and replay:
         raise UsageError("traffic is either recorded or replayed; leave out --record or --replay")
-    before = _eval_report(baseline) if baseline else None
+    before = read_report(baseline) if baseline else None
     report = _run(
         run_suites(
             names,
@@ -1082,27 +1069,16 @@ def eval_run(
     if before is None:
         raise SystemExit(0 if report["failed"] == 0 else 1)
     typer.echo(difference(before, report), err=as_json)
-    worse = regressions(before, report)
-    if worse:
+    if regressions(before, report):
         raise SystemExit(1)
-
-
-def _eval_report(path: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise UsageError(f"{path} is not JSON; give the report that `tracehound eval run -o DIR` wrote") from exc
-    if not isinstance(report, dict):
-        raise UsageError(f"{path} is no report of an eval run; give the one that `tracehound eval run -o DIR` wrote")
-    return report
 
 
 @eval_app.command("diff")
 def eval_diff(a: Annotated[Path, typer.Argument()], b: Annotated[Path, typer.Argument()]) -> None:
     """Compare two runs."""
-    from tracehound.evals.reports import difference
+    from tracehound.evals.reports import difference, read_report
 
-    typer.echo(difference(_eval_report(a), _eval_report(b)))
+    typer.echo(difference(read_report(a), read_report(b)))
 
 
 @config_app.command("show")

@@ -10,6 +10,7 @@ from ..tools.evidence.case import Case
 from ..tools.evidence.records import Evidence
 from ..tools.hunts import check_parameters
 from .chat_views import Command
+from .hunting import question_of, read_values
 from .rendering import listing, text
 
 if TYPE_CHECKING:
@@ -47,21 +48,10 @@ async def hunt(chat: "Chat", rest: str) -> None:
         rows = [(item.id, " ".join(item.parameters), item.title) for item in found[: FOUND if words else None]]
         chat.out.print(listing(rows, ("hunt", "parameters", "")))
         return
-    values = _values(pairs)
+    values = read_values(pairs, "/hunt")
     chosen = library.get(name)
     check_parameters(chosen, values)
-    shown = ", ".join(f"{key}={'|'.join(given)}" for key, given in values.items())
-    await chat.ask(f"{chosen.title} ({name}{': ' + shown if shown else ''})", hunt=(name, values))
-
-
-def _values(pairs: Iterable[str]) -> dict[str, list[str]]:
-    given: dict[str, list[str]] = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        if not key or not value:
-            raise UsageError(f"/hunt: {pair} is no parameter; write NAME=VALUE")
-        given.setdefault(key, []).append(value)
-    return given
+    await chat.ask(question_of(chosen, values), hunt=(name, values))
 
 
 async def pivot(chat: "Chat", rest: str) -> None:
@@ -79,9 +69,8 @@ async def pivot(chat: "Chat", rest: str) -> None:
         options = _around(row.time, span)
     elif span:
         raise UsageError("minutes go with a row that has a time: /pivot E12 30")
-    hunt_id = PIVOTS[kind]
-    title = chat.copilot.library.get(hunt_id).title
-    await chat.ask(f"{title} ({hunt_id}: {kind}={value})", hunt=(hunt_id, {kind: [value]}), **options)
+    chosen, values = chat.copilot.library.get(PIVOTS[kind]), {kind: [value]}
+    await chat.ask(question_of(chosen, values), hunt=(chosen.id, values), **options)
 
 
 def _of_row(row: Evidence) -> tuple[str, str]:

@@ -112,16 +112,12 @@ async def cost(chat: "Chat", rest: str) -> None:
 
 async def handoff(chat: "Chat", rest: str) -> None:
     """What the next shift must know: state, what was ruled out, what waits, what to ask next."""
-    from ..tools.evidence.case import verify_case
-    from ..tools.evidence.handoff import to_handoff
-    from ..tools.evidence.hypotheses import weigh
+    from .handing_over import hand_over
 
     with chat.opened() as case:
-        problems = verify_case(chat.copilot.home, case.id)
-        last = case.last_answer()
-        weighed = weigh(last, chat.copilot.library) if last is not None and last.timeline else None
-        pending = chat.copilot.desk.pending(case.id)
-        chat.write(to_handoff(case, pending=pending, hypotheses=weighed, problems=problems))
+        case_id = case.id
+    content, _ = hand_over(chat.copilot.home, case_id, chat.copilot.desk, chat.copilot.library)
+    chat.write(content)
 
 
 async def replay(chat: "Chat", rest: str) -> None:

@@ -26,6 +26,7 @@ from ..tools.languages.query import UNCONNECTED, Platform
 from ..tools.response import Approver, Desk, Outcome, ensure_lab_approvers
 from ..tools.vendors.attribution import attributed
 from ..tools.vendors.estate import Estate
+from .hunting import question_of
 from .models import close_model, open_model
 from .moment import read_moment
 from .settings import Settings, check_folder, require_question
@@ -237,9 +238,7 @@ class Copilot:
 
         chosen = self.library.get(hunt_id)
         check_parameters(chosen, values)
-        shown = ", ".join(f"{name}={'|'.join(given)}" for name, given in values.items())
-        question = f"{chosen.title} ({hunt_id}{': ' + shown if shown else ''})"
-        return await self.ask(question, hunt=(hunt_id, values), **options)
+        return await self.ask(question_of(chosen, values), hunt=(hunt_id, values), **options)
 
     async def approve(self, proposal_id: str, *, approver: Approver) -> Outcome:
         """Decide for one action, with a person's key; it is executed at once by the executor process."""

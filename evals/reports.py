@@ -155,10 +155,7 @@ def difference(old: Report, new: Report) -> str:
         UsageError: one of them is no report.
     """
     for report in (old, new):
-        if report.get("schema") != SCHEMA:
-            raise UsageError(
-                f"this is no report of an eval run: its schema is {report.get('schema')!r}, not {SCHEMA!r}"
-            )
+        _require_schema(report)
     before, after = ({row["id"]: row for row in report["cases"]} for report in (old, new))
     lines = [line for name in before | after for line in _changes(name, before.get(name), after.get(name))]
     right = [sum(row["outcome"] == "right" for row in rows.values()) for rows in (before, after)]
@@ -196,6 +193,27 @@ def _changes(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | 
         if was is not None and was["ok"] != item["ok"]:
             word = "mended" if item["ok"] else "broken"
             yield f"{name}: {word}: {item['name']}: {_short(was['value'])} -> {_short(item['value'])}"
+
+
+def read_report(path: Path) -> Report:
+    """The report that a run wrote.
+
+    Raises:
+        UsageError: the file is no report.
+    """
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise UsageError(f"{path} is not JSON; give the report that `tracehound eval run -o DIR` wrote") from exc
+    if not isinstance(report, dict):
+        raise UsageError(f"{path} is no report of an eval run; give the one that `tracehound eval run -o DIR` wrote")
+    _require_schema(report)
+    return report
+
+
+def _require_schema(report: Report) -> None:
+    if report.get("schema") != SCHEMA:
+        raise UsageError(f"this is no report of an eval run: its schema is {report.get('schema')!r}, not {SCHEMA!r}")
 
 
 def write(path: Path, content: object) -> None:
