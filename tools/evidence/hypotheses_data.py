@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...knowledge.errors import ContentError, UsageError
-from ...knowledge.loading import LOADER, parsed
-from ...knowledge.typed_yaml import line_of
+from ...knowledge.loading import LOADER
+from ...knowledge.typed_yaml import line_of, read_typed
 from ..hunts import HuntSearch, parse_expression
 from ..languages.search import Expression, conditions
 from ..languages.vocabulary import ATTRIBUTES
@@ -86,6 +86,13 @@ class _File(_Data):
     hypotheses: tuple[Hypothesis, ...] = ()
     signs: tuple[Sign, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            raise ValueError("a file of hypotheses is a mapping with `hypotheses:`, `signs:` or both")
+        return content
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -130,34 +137,21 @@ def read_catalogue(paths: Iterable[Path], library: HuntLibrary) -> Catalogue:
     hypotheses: dict[str, Hypothesis] = {}
     signs: dict[str, Sign] = {}
     read = [(path, *_read(path)) for path in paths]
-    for _, content, _ in read:
+    for _, _, content in read:
         hypotheses |= {item.id: item for item in content.hypotheses}
         signs |= {item.id: item for item in content.signs}
-    for path, content, node in read:
+    for path, text, content in read:
         for location, problem in _faults(content, set(hypotheses), library):
-            raise ContentError(str(path), line_of(node, location), problem)
+            raise ContentError(str(path), line_of(yaml.compose(text, Loader=LOADER), location), problem)
     return Catalogue(hypotheses, signs)
 
 
-def _read(path: Path) -> tuple[_File, yaml.Node]:
+def _read(path: Path) -> tuple[str, _File]:
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=LOADER)
-        content: Any = parsed(text)
     except (OSError, UnicodeDecodeError) as exc:
         raise ContentError(str(path), None, f"the file cannot be read: {exc}") from exc
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        raise ContentError(str(path), mark.line + 1 if mark else None, f"not YAML: {exc}") from exc
-    if node is None or not isinstance(content, dict):
-        raise ContentError(str(path), 1, "a file of hypotheses is a mapping with `hypotheses:`, `signs:` or both")
-    try:
-        return _File.model_validate(content), node
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        raise ContentError(
-            str(path), line_of(node, first["loc"]), f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from exc
+    return text, read_typed(text, str(path), _File)
 
 
 def _faults(content: _File, known: set[str], library: HuntLibrary) -> Iterable[tuple[Sequence[int | str], str]]:

@@ -6,9 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from ...knowledge.errors import ContentError
+from ...knowledge.loading import parsed
 from ..languages.vocabulary import ATTRIBUTES, EventClass
 
 _FILE = "units.yaml"
@@ -46,7 +45,7 @@ class Facet:
 @cache
 def _content() -> Mapping[str, Any]:
     text = files("tracehound.tools.evidence").joinpath(_FILE).read_text(encoding="utf-8")
-    content: Mapping[str, Any] = yaml.safe_load(text)
+    content: Mapping[str, Any] = parsed(text)
     return content
 
 
