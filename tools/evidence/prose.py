@@ -5,7 +5,7 @@ An assessment may judge; it may not name, count, date or report what its rows do
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -13,8 +13,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
+from ...knowledge.loading import parsed
 from ..library import HuntLibrary
 from .event import Event
 from .merge import merge
@@ -59,12 +58,17 @@ class Rules:
 def rules() -> Rules:
     """The rules of prose."""
     text = files("tracehound.tools.evidence").joinpath("prose.yaml").read_text(encoding="utf-8")
-    return Rules(yaml.safe_load(text))
+    return Rules(parsed(text))
 
 
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.IGNORECASE)
+
+
+def holds(text: str, token: str) -> bool:
+    """Whether a text in lower case holds a token that is not part of a longer name, number or address."""
+    return re.search(rf"(?<![0-9a-z]){re.escape(token.lower())}(?![0-9a-z]|\.\d)", text) is not None
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ class Cited:
     """Whether the claim cites queries, all of them complete and empty."""
 
     def holds(self, token: str) -> bool:
-        """Whether the rows hold a token that is not part of a longer name, number or address."""
-        return re.search(rf"(?<![0-9a-z]){re.escape(token.lower())}(?![0-9a-z]|\.\d)", self.text) is not None
+        """Whether the rows hold a token, see the function of this name."""
+        return holds(self.text, token)
 
     @cached_property
     def labels(self) -> frozenset[str]:
@@ -105,17 +109,13 @@ def bad_prose(text: str, cited: Cited) -> str | None:
     """The first thing that a sentence says and its rows do not hold; None when code finds none."""
     if len(text) > LONGEST:
         return f"it is longer than {LONGEST} characters: write sentences"
-    if not cited.events:
-        return _bad_tone(text)
-    checks = (
-        _bad_tone, _bad_name, _bad_moment, _bad_absence, _bad_outcome, _bad_act, _bad_platform, _bad_severity, _bad_relation,
+    if (found := _bad_tone(text)) or not cited.events:
+        return found
+    checks: Sequence[Callable[[str, Cited], str | None]] = (
+        _bad_name, _bad_moment, _bad_absence, _bad_outcome, _bad_act, _bad_platform, _bad_severity, _bad_relation,
         _bad_echo, _bad_amount, _bad_sequence,
     )  # fmt: skip
-    for check in checks:
-        found = check(text) if check is _bad_tone else check(text, cited)  # type: ignore[call-arg]
-        if found:
-            return str(found)
-    return None
+    return next((found for check in checks if (found := check(text, cited))), None)
 
 
 def _bad_tone(text: str) -> str | None:

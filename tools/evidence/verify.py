@@ -25,7 +25,7 @@ from .entities import entity_values
 from .event import Event
 from .merge import TOLERANCE, Group, merge
 from .predicates import Values, may_mean, pattern, predicates, repetition, stamp
-from .prose import Cited, bad_prose
+from .prose import Cited, bad_prose, holds
 from .records import Answer, Claim, Evidence, QueryRecord, TimelineEntry, Verification, WindowRecord
 from .relevance import UNTIED, Asked, Tied, reasons
 from .safe import safe
@@ -349,8 +349,8 @@ class _Held:
         self._text = "\n".join([*held, *map(safe, given)]).lower()
 
     def has(self, token: str) -> bool:
-        """Whether the rows hold a token that is not part of a longer number, name or address."""
-        return re.search(rf"(?<![0-9a-z]){re.escape(token.lower())}(?![0-9a-z]|\.\d)", self._text) is not None
+        """Whether the rows hold a token that is not part of a longer one."""
+        return holds(self._text, token)
 
 
 def _texts(value: Any, depth: int = 0) -> Iterable[str]:
