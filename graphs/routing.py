@@ -61,8 +61,7 @@ def route_of(question: str, *, alert_ids: tuple[str, ...] = ()) -> Route:
         text = text.replace(alert_id, "{alert}")
     if is_harmful(question):
         return "off_topic"
-    fitting = (rule.route for rule in _rules().routes if _any(rule.patterns, text))
-    found = next(fitting, None)
+    found: Route | None = next((rule.route for rule in _rules().routes if _any(rule.patterns, text)), None)
     if found != "explain" and is_order(question):
         return "respond"
     return found or ("alert" if alert_ids else "search")
