@@ -1,6 +1,5 @@
 """What an answer needs beside its story: runbooks, an explanation, the verdict on its claims, proposals, and itself."""
 
-from collections.abc import Iterable
 from time import monotonic
 
 from ..knowledge import attack
@@ -12,7 +11,6 @@ from ..tools.evidence.records import (
     Usage,
     WindowRecord,
 )
-from ..tools.evidence.story_facts import Happening
 from ..tools.explain import explain as read_artefact
 from ..tools.explain import texts_of
 from . import proposing
@@ -21,6 +19,7 @@ from .draft import Draft, story
 from .matching import OFF_TOPIC, SearchText, essence
 from .state import Deps, Scope, State
 from .suggesting import next_questions
+from .triage import techniques_of
 
 MAX_RUNBOOKS = 3
 
@@ -40,8 +39,8 @@ def find_runbooks(state: State, deps: Deps) -> None:
         draft.story = story(state["scope"], deps)
     if deps.search_text is None:
         return
-    techniques = _techniques(draft.story.entries)
-    found = " ".join(attack.title(item) for item in techniques[:3])
+    techniques = dict.fromkeys(name for item in draft.story.entries for name in techniques_of(item))
+    found = " ".join(attack.title(name) for name in list(techniques)[:3])
     # What the analyst asked comes first; what was found adds to it. An alert's question names nothing but the alert.
     wanted = {"alert": [(found or state["question"], MAX_RUNBOOKS)], "runbook": [(state["question"], MAX_RUNBOOKS)]}
     asked = wanted.get(state["route"], [(state["question"], 2), (found, MAX_RUNBOOKS)])
@@ -74,15 +73,6 @@ def _add_runbooks(query: str, most: int, draft: Draft, search_text: SearchText, 
                     text=passage.text,
                 )
             )
-
-
-def _techniques(entries: Iterable[Happening]) -> list[str]:
-    found: dict[str, None] = {}
-    for item in entries:
-        for label in item.labels:
-            if label.signal in ("strong", "medium"):
-                found.update(dict.fromkeys(label.techniques[:1]))
-    return list(found)
 
 
 def verify(state: State, deps: Deps) -> None:

@@ -1,6 +1,6 @@
 """Which hunts come near a question, and whether there is a question at all. Pure but for the index that is passed in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..tools.languages.entities import find_entities
@@ -42,14 +42,21 @@ def essence(question: str) -> str:
     return " ".join((kept + found.text[at:]).split())
 
 
+def hunt_scores(question: str, most: int, search_text: SearchText) -> Mapping[str, float]:
+    """The best score of each hunt among so many passages that come near what a question asks."""
+    scores: dict[str, float] = {}
+    for passage in search_text(essence(question) or question, most):
+        if passage.kind == "hunt":
+            scores[passage.id] = max(scores.get(passage.id, 0.0), passage.score)
+    return scores
+
+
 def match_hunts(question: str, scope: Scope, library: HuntLibrary, search_text: SearchText) -> list[Candidate]:
     """Hunts that come near the question, best first, with whether their required parameters are known."""
     slots = slots_of(scope)
-    scores: dict[str, float] = {}
-    for passage in search_text(essence(question) or question, 3 * CANDIDATES):
-        if passage.kind == "hunt" and passage.id in library.hunts:
-            scores[passage.id] = max(scores.get(passage.id, 0.0), passage.score)
-    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:CANDIDATES]
+    scores = hunt_scores(question, 3 * CANDIDATES, search_text)
+    known = [(name, score) for name, score in scores.items() if name in library.hunts]
+    ranked = sorted(known, key=lambda item: (-item[1], item[0]))[:CANDIDATES]
     return [Candidate(hunt, score, fits(hunt, slots)) for hunt, score in ((library.get(i), s) for i, s in ranked)]
 
 

@@ -22,11 +22,8 @@ def spotted(hunts: Iterable[Hunt], events: Iterable[Event]) -> Mapping[str, list
     found: dict[str, list[Label]] = {}
     for hunt in hunts:
         for spot in hunt.relations.spot:
-            where = bind(next(item for item in hunt.searches if item.id == spot.search).where, {})
-            event_class = next(item.event_class for item in hunt.searches if item.id == spot.search)
-            rows = [event for event in held if event.event_class is event_class and matches(where, event.fields)]
             techniques = spot.techniques or hunt.techniques
-            for event in _newcomers(spot, rows):
+            for event in _newcomers(spot, _rows_of(hunt, spot.search, held)):
                 signal = "context" if is_benign(spot, event) else spot.signal
                 found.setdefault(event.evidence, []).append(Label(hunt.id, spot.id, signal, spot.says, techniques))
     return found
@@ -37,14 +34,18 @@ def routine_days(hunts: Iterable[Hunt], events: Iterable[Event]) -> Mapping[tupl
     held = [event for event in events if event.time is not None]
     found: dict[tuple[str, str], int] = {}
     for hunt in hunts:
-        searches = {search.id: search for search in hunt.searches}
         for routine in hunt.relations.routine:
             for name in routine.of:
-                where, event_class = bind(searches[name].where, {}), searches[name].event_class
-                rows = [event for event in held if event.event_class is event_class and matches(where, event.fields)]
-                for event, days in _recurring(routine, rows):
+                for event, days in _recurring(routine, _rows_of(hunt, name, held)):
                     found[hunt.id, event.evidence] = max(days, found.get((hunt.id, event.evidence), 0))
     return found
+
+
+def _rows_of(hunt: Hunt, name: str, held: Iterable[Event]) -> list[Event]:
+    """Rows that meet one of a hunt's searches, whatever its parameters may be."""
+    search = next(search for search in hunt.searches if search.id == name)
+    where = bind(search.where, {})
+    return [event for event in held if event.event_class is search.event_class and matches(where, event.fields)]
 
 
 def _recurring(routine: Routine, rows: Iterable[Event]) -> Iterable[tuple[Event, int]]:

@@ -13,7 +13,7 @@ from ..tools.evidence.story_links import MEDIUM
 from ..tools.hunts import Hunt
 from ..tools.languages.vocabulary import EventClass
 from ..tools.library import HuntLibrary
-from .matching import NEAR_ENOUGH, SearchText, essence
+from .matching import NEAR_ENOUGH, SearchText, hunt_scores
 from .obliged import obliged_hunts
 from .state import Scope
 
@@ -75,8 +75,5 @@ def _question(hunt: Hunt, names: Mapping[str, str], search_text: SearchText) -> 
 
 
 def _leads_to(hunt: Hunt, text: str, search_text: SearchText) -> bool:
-    scores: dict[str, float] = {}
-    for passage in search_text(essence(text) or text, 12):
-        if passage.kind == "hunt":
-            scores[passage.id] = max(scores.get(passage.id, 0.0), passage.score)
+    scores = hunt_scores(text, 12, search_text)
     return scores.get(hunt.id, 0.0) >= NEAR_ENOUGH and hunt.id in obliged_hunts(scores.items())

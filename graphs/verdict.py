@@ -10,6 +10,7 @@ from ..tools.evidence.event import Event
 from ..tools.evidence.predicates import shown
 from ..tools.evidence.records import Claim, Factor, Gap, RunbookHit, TimelineEntry, Triage
 from ..tools.evidence.story_facts import Happening
+from ..tools.evidence.story_links import MEDIUM, STRONG
 from ..tools.languages.vocabulary import EventClass
 from . import alerts, triage
 from .draft import Draft
@@ -64,7 +65,7 @@ def own_labels(alert: Event, deps: Deps) -> list[tuple[str, int]]:
     """Technique and signal of what the hunts recognise in the process that an alert reports."""
     if not alert.text("process.name"):
         return []
-    strength = {"strong": 3, "medium": 2}
+    strength = {"strong": STRONG, "medium": MEDIUM}
     fields = {**alert.fields, "activity": "Launch"}
     labels = deps.library.label(fields, EventClass.PROCESS)
     return [
