@@ -18,14 +18,14 @@ from ..prompts.quoting import QuotedRow
 from ..prompts.quoting import rows as quoted
 from ..tools.evidence.story import Story
 from ..tools.evidence.story_facts import Happening
-from ..tools.languages.search import AnyOf, Condition, Expression, Search, conjunction
-from ..tools.languages.vocabulary import ATTRIBUTES, EventClass
+from ..tools.languages.search import Search, conjunction
+from ..tools.languages.vocabulary import EventClass
 from .calling import Choice
 from .consult import choose
 from .plan import Wanted, hosts_of
 from .reading import Tool, shown
 from .state import Deps, Scope
-from .think import ENTITY_ATTRIBUTES, Finish
+from .think import Finish, anywhere, places
 
 LAST_TURN = 2
 """Turns after which a model is asked; later ones follow the findings alone."""
@@ -56,7 +56,7 @@ class _Pivot(_Arguments):
         if not any(given.values()):
             raise ValueError("name at least one handle")
         for kind, handle in given.items():
-            if handle and not _places(kind, event_class):
+            if handle and not places(kind, event_class):
                 raise ValueError(f"{event_class} events name no {kind}; choose another class or leave {kind} out")
         return self
 
@@ -183,15 +183,6 @@ def _rows(arguments: BaseModel, handles: Handles, deps: Deps) -> str:
 def _wanted(arguments: BaseModel, handles: Handles, scope: Scope) -> Wanted:
     given = arguments.model_dump()
     event_class = EventClass(given.pop("event_class"))
-    parts = [_any(_places(kind, event_class), handles.values[kind][handle]) for kind, handle in given.items() if handle]
+    parts = [anywhere(kind, handles.values[kind][handle], event_class) for kind, handle in given.items() if handle]
     search = Search(event_class=event_class, where=conjunction(*parts), window=scope.window)
     return Wanted(search, "model.pivot", hosts_of(search.where))
-
-
-def _places(kind: str, event_class: EventClass) -> list[str]:
-    return [name for name in ENTITY_ATTRIBUTES[kind] if name in ATTRIBUTES[event_class]]
-
-
-def _any(names: Sequence[str], value: str) -> Expression:
-    parts = [Condition(field=name, values=(value,)) for name in names]
-    return parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))

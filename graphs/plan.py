@@ -16,6 +16,7 @@ from ..tools.languages.search import (
     Scalar,
     Search,
     Window,
+    disjunction,
 )
 from ..tools.languages.vocabulary import EventClass
 
@@ -139,7 +140,7 @@ def hunt_searches(
             by_class[search.event_class].append(bound)
     wanted = []
     for event_class, parts in by_class.items():
-        joined = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts)) if parts else None
+        joined = disjunction(*parts) if parts else None
         where = with_addresses(joined, addresses or {})
         whole = Search(event_class=event_class, where=where, window=window, limit=most[event_class])
         wanted.append(Wanted(whole, hunt.id, hosts_of(where)))
@@ -151,8 +152,7 @@ def findings_about(hosts: Iterable[str], users: Iterable[str], window: Window) -
     parts = [*_equal("device.hostname", hosts), *_equal("user.name", users), *_equal("actor.user.name", users)]
     if not parts:
         return None
-    where = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
-    search = Search(event_class=EventClass.FINDING, where=where, window=window, limit=200)
+    search = Search(event_class=EventClass.FINDING, where=disjunction(*parts), window=window, limit=200)
     return Wanted(search, "alerts.by-entity")
 
 
@@ -171,7 +171,7 @@ def inventory(hosts: Iterable[str], window: Window, *, addresses: Iterable[str] 
     parts = [*_equal("device.hostname", hosts), *_equal("device.ip", addresses)]
     if not parts:
         return None
-    where = parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
+    where = disjunction(*parts)
     return Wanted(Search(event_class=EventClass.DEVICE, where=where, window=window, limit=200), "inventory.hosts")
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from .. import prompts
 from ..tools.hunts import Hunt
 from ..tools.languages.query import Language, Platform
-from ..tools.languages.search import AnyOf, Condition, Expression, Operator, Scalar, Search, Window, conjunction
+from ..tools.languages.search import Condition, Expression, Operator, Scalar, Search, Window, conjunction, disjunction
 from ..tools.languages.views import all_views
 from ..tools.languages.vocabulary import ATTRIBUTES, EventClass
 from .reading import Tool
@@ -51,7 +51,7 @@ class _SearchArguments(_Arguments):
         given = self.model_dump()
         event_class = EventClass(given.pop("event_class"))
         for kind, value in given.items():
-            if value and kind != "text" and not _places(kind, event_class):
+            if value and kind != "text" and not places(kind, event_class):
                 raise ValueError(f"{event_class} events name no {kind}; choose another class or leave {kind} out")
         if not any(given.values()):
             raise ValueError("name at least one entity, or the text to look for")
@@ -143,7 +143,7 @@ TEXT_ATTRIBUTES = (
 )  # fmt: skip
 
 
-def _places(kind: str, event_class: EventClass) -> list[str]:
+def places(kind: str, event_class: EventClass) -> list[str]:
     """Attributes of a class in which an entity of a type may stand."""
     return [name for name in ENTITY_ATTRIBUTES[kind] if name in ATTRIBUTES[event_class]]
 
@@ -156,15 +156,16 @@ def search_from(arguments: BaseModel, window: Window) -> Search:
     text = given.pop("text", None)
     if text:
         named = [name for name in TEXT_ATTRIBUTES if name in ATTRIBUTES[event_class]]
-        parts.append(_any([Condition(field=name, op=Operator.CONTAINS, values=(text,)) for name in named]))
+        parts.append(disjunction(*(Condition(field=name, op=Operator.CONTAINS, values=(text,)) for name in named)))
     for kind, value in given.items():
         if value:
-            parts.append(_any([Condition(field=name, values=(value,)) for name in _places(kind, event_class)]))
+            parts.append(anywhere(kind, value, event_class))
     return Search(event_class=event_class, where=conjunction(*parts), window=window)
 
 
-def _any(parts: Sequence[Expression]) -> Expression:
-    return parts[0] if len(parts) == 1 else AnyOf(of=tuple(parts))
+def anywhere(kind: str, value: Scalar, event_class: EventClass) -> Expression:
+    """The condition that an entity of a type stands in any of its places."""
+    return disjunction(*(Condition(field=name, values=(value,)) for name in places(kind, event_class)))
 
 
 def situation(

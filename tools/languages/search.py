@@ -175,6 +175,11 @@ def conjunction(*parts: Expression | None) -> Expression | None:
     return present[0] if len(present) == 1 else All(of=present)
 
 
+def disjunction(*parts: Expression) -> Expression:
+    """Any of the parts; one alone stays as it is."""
+    return parts[0] if len(parts) == 1 else AnyOf(of=parts)
+
+
 def matches(expression: Expression | None, event: Mapping[str, Any]) -> bool:
     """Whether an event (flat attributes) meets an expression: the meaning that every compiler must keep."""
     match expression:
