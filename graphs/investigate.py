@@ -284,7 +284,8 @@ async def think(state: State, runtime: Runtime[Deps]) -> Command[Literal["plan"]
         whole = without_time(state["question"], deps.now)
         if find := deps.search_text:
             best += asked_by_parts(whole, best, lambda part: match_hunts(part, scope, deps.library, find))
-        obliged = with_included(best, candidates, deps.library) if deps.ways.obliged else ()
+        named = bool(scope.hosts or scope.users or scope.addresses or scope.names)
+        obliged = with_included(best, candidates, deps.library, named=named) if deps.ways.obliged else ()
         wanted += [item for hunt in obliged for item in _searches(deps.library.get(hunt), scope, deps)]
         findings = findings_about(scope.hosts, scope.users, scope.window)
         mails = mails_about(scope.slots.get("email", ()), scope.window)

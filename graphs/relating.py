@@ -73,17 +73,20 @@ VOUCHED = 0.5
 """A hunt that another stands for is taken along when its score is at least this share of the best one's."""
 
 
-def with_included(obliged: Sequence[str], candidates: Sequence[Candidate], library: HuntLibrary) -> tuple[str, ...]:
+def with_included(
+    obliged: Sequence[str], candidates: Sequence[Candidate], library: HuntLibrary, *, named: bool
+) -> tuple[str, ...]:
     """Obliged hunts, each followed by those that it asks for together with itself.
 
-    A hunt that is nothing but several others stands for all of them where it fits best, and elsewhere for those that
-    come near the question by themselves.
+    A hunt that is nothing but several others stands for all of them where it fits best and the question names no host,
+    account or thing (`named`), whose story would be one of the others' alone; elsewhere for those that come near the
+    question by themselves.
     """
     best = max((item.score for item in candidates), default=0.0)
     near = {item.hunt.id for item in candidates if item.fits and item.score >= VOUCHED * best}
     found: list[str] = []
     for at, name in enumerate(obliged):
-        vouched = at > 0 and is_composite(library.get(name))
+        vouched = (at > 0 or named) and is_composite(library.get(name))
         found += [] if vouched else [name]
         found += [hunt for hunt in _included(name, library) if not vouched or hunt in near]
     return tuple(dict.fromkeys(name for name in found if name in library.hunts))

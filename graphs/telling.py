@@ -4,7 +4,6 @@ Each step is short; the thinking is in the pure modules that it calls.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 from ..tools.evidence import claims as claiming
 from ..tools.evidence import counting
@@ -20,9 +19,9 @@ from ..tools.evidence.story import Focus, Story, involves
 from ..tools.evidence.story_facts import Happening
 from ..tools.evidence.story_links import MEDIUM
 from ..tools.languages.vocabulary import EventClass
-from ..tools.library import Label
 from . import telling_related as related
 from .draft import Draft, asks_for_texts, focus, only_collects
+from .observing import add, entry_for, observe, queries_of, telling_label
 from .relating import Asked, asked_relations, with_labelling
 from .state import Deps, Scope, State
 from .verdict import tell_triage
@@ -56,7 +55,7 @@ def tell(state: State, deps: Deps) -> None:
     else:
         _tell_story(asked, scope, draft, deps)
     if state["route"] == "alert":
-        tell_triage(scope, draft, deps, _observe, _entry)
+        tell_triage(scope, draft, deps)
     _tell_gaps(scope, draft, deps)
     draft.summary = _summary(scope, draft, deps)
 
@@ -73,66 +72,24 @@ def _tell_story(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps) 
     _tell_instructions(draft, deps)
 
 
-def _queries_of(item: Happening, deps: Deps) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(deps.workspace.evidence[event.evidence].query for event in item.events))
-
-
-def _label(item: Happening) -> Any:
-    order = {"strong": 0, "medium": 1, "context": 2, "inventory": 3}
-    suspicious = sorted(item.labels, key=lambda label: (order[label.signal], label.hunt, label.search))
-    return suspicious[0] if suspicious and suspicious[0].signal in ("strong", "medium") else None
-
-
-def _observe(
-    item: Happening, draft: Draft, deps: Deps, *, ruled_out: bool = False, label: Label | None = None
-) -> Claim:
-    claim = claiming.claim_for(
-        item.events, label or _label(item), claim_id=f"C{len(draft.claims) + 1}", queries=_queries_of(item, deps)
-    )
-    if ruled_out:
-        claim = claim.model_copy(update={"text": f"{claiming.RULED_OUT}{claim.text}"})
-    _add(claim, draft, deps)
-    return claim
-
-
-def _add(claim: Claim, draft: Draft, deps: Deps) -> None:
-    draft.claims.append(claim)
-    deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
-
-
-def _entry(item: Happening, claim: Claim, verdict: Any, text: str) -> TimelineEntry:
-    hosts = dict.fromkeys([item.host] if item.host else [])
-    return TimelineEntry(
-        time=item.time,
-        text=text,
-        evidence=claim.evidence,
-        techniques=claim.techniques if verdict == "suspicious" else (),
-        hosts=tuple(hosts),
-        platforms=tuple(dict.fromkeys(event.platform.value for event in item.events)),
-        until=item.until if item.until > item.time else None,
-        verdict=verdict,
-        claim=claim.id,
-    )
-
-
 def _tell_entries(draft: Draft, deps: Deps) -> None:
     for item in draft.story.entries:
-        claim = _observe(item, draft, deps)
+        claim = observe(item, draft, deps)
         verdict = "suspicious" if item.signal >= MEDIUM or item in draft.story.anchors else "context"
-        draft.entries.append(_entry(item, claim, verdict, claim.text))
+        draft.entries.append(entry_for(item, claim, verdict, claim.text))
 
 
 def _tell_look_alikes(draft: Draft, deps: Deps) -> None:
     for ruled in draft.story.ruled_out:
         first = ruled.happenings[0]
-        claim = _observe(first, draft, deps, ruled_out=True)
+        claim = observe(first, draft, deps, ruled_out=True)
         draft.entries.append(_ruled_out(first, claim, len(ruled.happenings) - 1, ruled.because))
 
 
 def _ruled_out(item: Happening, claim: Claim, others: int, because: str) -> TimelineEntry:
     said = claim.text.removeprefix(claiming.RULED_OUT)
     more = f" (and {others} more like it)" if others else ""
-    return _entry(item, claim, "benign", f"{said}{more}: ruled out, {because}")
+    return entry_for(item, claim, "benign", f"{said}{more}: ruled out, {because}")
 
 
 def _tell_amounts(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps) -> None:
@@ -142,7 +99,7 @@ def _tell_amounts(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps
     rows = {name: item.query for name, item in deps.workspace.evidence.items()}
     for amount, queries in related.amounts(asked, scope, draft, deps):
         claim = counting.claim(f"C{len(draft.claims) + 1}", amount, queries, rows)
-        _add(claim, draft, deps)
+        add(claim, draft, deps)
         draft.counted |= {event.evidence for act in (*amount.acts, *amount.left_out) for event in act.events}
         usual = amount.left_out if amount.above else amount.acts if amount.before else ()
         ordinary |= {event.evidence for act in usual for event in act.events}
@@ -180,15 +137,15 @@ def _tell_related(asked: Sequence[Asked], scope: Scope, draft: Draft, deps: Deps
         if told.verdict == "benign":
             ruled.setdefault((told.item.user, told.because), []).append(told)
         elif shown.isdisjoint(event.evidence for event in told.item.events):
-            claim = _observe(told.item, draft, deps, label=told.label)
-            draft.entries.append(_entry(told.item, claim, told.verdict, claim.text))
+            claim = observe(told.item, draft, deps, label=told.label)
+            draft.entries.append(entry_for(told.item, claim, told.verdict, claim.text))
             draft.followed += [claim] if told.label else []
     for alike in ruled.values():
-        claim = _observe(alike[0].item, draft, deps, ruled_out=True, label=alike[0].label)
+        claim = observe(alike[0].item, draft, deps, ruled_out=True, label=alike[0].label)
         draft.entries.append(_ruled_out(alike[0].item, claim, len(alike) - 1, alike[0].because))
     draft.entries.sort(key=lambda entry: (entry.verdict == "benign", entry.time))
     for claim in related.absences(asked, scope, draft, deps):
-        _add(claim, draft, deps)
+        add(claim, draft, deps)
 
 
 def _tell_tallies(draft: Draft, deps: Deps) -> None:
@@ -202,11 +159,11 @@ def _tell_tallies(draft: Draft, deps: Deps) -> None:
         elif item.event_class is EventClass.API and len(item.events) > 1:
             alike.setdefault((item.user, item.text("api.operation")), []).append(item)
     for items in alike.values():
-        queries = [query for item in items for query in _queries_of(item, deps)]
+        queries = [query for item in items for query in queries_of(item, deps)]
         events = [event for item in items for event in item.events]
         claim = claiming.tally(f"C{len(draft.claims) + 1}", events, queries) if len(events) > 1 else None
         if claim is not None:
-            _add(claim, draft, deps)
+            add(claim, draft, deps)
 
 
 def _tell_instructions(draft: Draft, deps: Deps) -> None:
@@ -218,7 +175,7 @@ def _tell_instructions(draft: Draft, deps: Deps) -> None:
         claim = claiming.instruction(claim_id, workspace.events[name], query)
         if claim is not None and claim.text not in told:
             told.add(claim.text)
-            _add(claim, draft, deps)
+            add(claim, draft, deps)
         if len(told) >= MAX_INSTRUCTIONS:
             return
 
@@ -235,8 +192,8 @@ def _tell_texts(scope: Scope, draft: Draft, deps: Deps) -> None:
             claim = claiming.instruction(f"C{len(draft.claims) + 1}", event, query)
             if claim is not None and claim.text not in told and len(told) < MAX_MATCHES:
                 told.add(claim.text)
-                _add(claim, draft, deps)
-                draft.entries.append(_entry(item, claim, "context", claim.text))
+                add(claim, draft, deps)
+                draft.entries.append(entry_for(item, claim, "context", claim.text))
 
 
 def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
@@ -248,8 +205,8 @@ def _tell_matches(scope: Scope, draft: Draft, deps: Deps) -> None:
         if draft.counted.isdisjoint(event.evidence for event in item.events)
     ]
     for item in sorted(found, key=lambda item: (item.time, item.index))[:MAX_MATCHES]:
-        claim = _observe(item, draft, deps)
-        draft.entries.append(_entry(item, claim, "context", claim.text))
+        claim = observe(item, draft, deps)
+        draft.entries.append(entry_for(item, claim, "context", claim.text))
 
 
 def _asked_for(scope: Scope, around: Focus, draft: Draft, deps: Deps) -> list[Happening]:
@@ -281,7 +238,8 @@ def _tell_absence(scope: Scope, draft: Draft, deps: Deps) -> None:
     known = [hunt for hunt in scope.hunts if hunt in deps.library.hunts]
     telling = [hunt for hunt in known if not only_collects(deps.library.hunts[hunt])] or known
     if any(x.hunt in telling and x.signal in ("strong", "medium") for item in draft.story.entries for x in item.labels):
-        return
+        # Something that was asked for is told; what the question is first about may still not be there.
+        telling = telling[:1]
     asked = [record for record in deps.workspace.records.values() if record.hunt in telling]
     if not any(entry.verdict != "benign" for entry in draft.entries):
         # Other hunts may have brought rows that have nothing to do with the question.
@@ -385,7 +343,7 @@ def _steps(entries: Iterable[Happening], names: dict[str, str]) -> list[str]:
     """The strong behaviours in order, each once, with its host and one citation."""
     found: dict[tuple[str, str], str] = {}
     for item in entries:
-        label = _label(item)
+        label = telling_label(item)
         if label is not None and label.signal == "strong" and (label.says, item.host) not in found:
             cited = names.get(item.events[0].evidence, "")
             where = f" on {item.host}" if item.host else ""
