@@ -125,16 +125,7 @@ class Workspace:
         """Hold a row of the case as an event."""
         if item.id not in self.events:
             self.evidence[item.id] = item
-            self.events[item.id] = Event(
-                evidence=item.id,
-                platform=Platform(item.platform),
-                collection=item.collection,
-                event_class=EventClass(item.event_class),
-                time=item.time,
-                host=item.host,
-                user=item.user,
-                fields=item.fields,
-            )
+            self.events[item.id] = Event.of(item)
 
     def recall(self) -> None:
         """Read everything that the case already holds: a follow-up question, or a run that goes on after a restart."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ...languages.query import Platform
-from ...languages.vocabulary import EventClass
 from ..claims import claim_for
 from ..event import Event
 from ..records import Answer, Evidence
@@ -92,14 +90,4 @@ def sentence(item: Evidence) -> str:
     """What a row says, in the words of its predicate; a row without a time only says where it is from."""
     if item.time is None:
         return f"{item.platform} {item.collection} returned {item.alias}, a row without a time"
-    event = Event(
-        evidence=item.id,
-        platform=Platform(item.platform),
-        collection=item.collection,
-        event_class=EventClass(item.event_class),
-        time=item.time,
-        host=item.host,
-        user=item.user,
-        fields=item.fields,
-    )
-    return claim_for([event]).text
+    return claim_for([Event.of(item)]).text
