@@ -5,6 +5,7 @@ line and paragraph separators, and lone surrogates become visible escapes such a
 """
 
 import re
+from collections.abc import Iterator
 
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
@@ -21,6 +22,7 @@ _BLOCK = re.compile(r"^(\s*)([#>+\-=:]|\d{1,9}[.)])", re.MULTILINE)
 _SCHEME = re.compile(r"\b(https?|ftp|file|mailto|javascript|data)(:)", re.IGNORECASE)
 _WWW = re.compile(r"\bwww(\.)", re.IGNORECASE)
 _AT = re.compile(r"(?<=\w)@(?=\w)")
+_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 
 
 def safe(text: object, single_line: bool = True) -> str:
@@ -67,6 +69,20 @@ def code_safe(text: object) -> str:
     fence = "`" * (longest + 1)
     pad = " " if not shown or shown[0] in "` " or shown[-1] in "` " else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def spans(text: str) -> Iterator[tuple[str, bool]]:
+    """A sentence in parts, in order: what stands between backticks, without them, is code (True), the rest is prose."""
+    at = 0
+    for match in _SPAN.finditer(text):
+        yield text[at : match.start()], False
+        yield _unpadded(match[2]), True
+        at = match.end()
+    yield text[at:], False
+
+
+def _unpadded(code: str) -> str:
+    return code[1:-1] if len(code) > 2 and code[0] == code[-1] == " " and code.strip() else code
 
 
 def csv_safe(text: object) -> str:

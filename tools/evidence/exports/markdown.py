@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from ..claims import INSTRUCTION, cited
 from ..predicates import stamp
 from ..records import Answer, Evidence, Note, Proposal, QueryRecord, TimelineEntry, aliases
-from ..safe import code_safe, markdown_safe
-
-_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+from ..safe import code_safe, markdown_safe, spans
 
 
 def to_markdown(answer: Answer) -> str:
@@ -66,15 +64,7 @@ def _head(answer: Answer) -> str:
 def inline(text: str, evidence: Iterable[Evidence] = ()) -> str:
     """A sentence of ours as Markdown: code spans stay code, everything else is neutralised, citations stay readable."""
     known = {item.alias for item in evidence}
-    out, at = [], 0
-    for match in _SPAN.finditer(text):
-        out += [_prose(text[at : match.start()], known), code_safe(_unpadded(match[2]))]
-        at = match.end()
-    return "".join([*out, _prose(text[at:], known)])
-
-
-def _unpadded(code: str) -> str:
-    return code[1:-1] if len(code) > 2 and code[0] == code[-1] == " " and code.strip() else code
+    return "".join(code_safe(part) if is_code else _prose(part, known) for part, is_code in spans(text))
 
 
 def _prose(text: str, known: set[str]) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from ..safe import safe
+from ..safe import safe, spans
 
-_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 _CITED = re.compile(r"\[(E\d+)\]")
 _LABEL = re.compile(r"[^`:\[]{3,90}: (?![`\[])")
 
@@ -25,11 +24,7 @@ def neutral(value: Any) -> Any:
 
 def sentence(text: str, links: Mapping[str, Markup] | None = None) -> Markup:
     """One sentence or several lines: backticks become code, `[E12]` becomes the link that is given for it."""
-    out, at = [], 0
-    for match in _SPAN.finditer(text):
-        out += [_prose(text[at : match.start()], links or {}), code(_unpadded(match[2]))]
-        at = match.end()
-    return Markup("").join([*out, _prose(text[at:], links or {})])
+    return Markup("").join(code(part) if is_code else _prose(part, links or {}) for part, is_code in spans(text))
 
 
 def labelled(text: str, links: Mapping[str, Markup] | None = None) -> Markup:
@@ -44,10 +39,6 @@ def labelled(text: str, links: Mapping[str, Markup] | None = None) -> Markup:
 def code(text: str) -> Markup:
     """A value as it is, on one line."""
     return Markup("<code>{}</code>").format(safe(text))
-
-
-def _unpadded(span: str) -> str:
-    return span[1:-1] if len(span) > 2 and span[0] == span[-1] == " " and span.strip() else span
 
 
 def _prose(text: str, links: Mapping[str, Markup]) -> Markup:
