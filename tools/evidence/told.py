@@ -11,7 +11,8 @@ from .records import Answer, TimelineEntry
 from .story_facts import Directory, Happening
 
 Verdict = Literal["suspicious", "context", "benign"]
-_ORDER: Mapping[str, int] = {"suspicious": 0, "context": 1, "benign": 2}
+WEIGHT: Mapping[Verdict, int] = {"suspicious": 0, "context": 1, "benign": 2}
+"""The weightiest verdict first."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class Told:
     def verdict(self, evidence: Iterable[str]) -> Verdict:
         """The weightiest verdict that an entry which cites one of these rows has."""
         found: list[Verdict] = [entry.verdict for row in evidence if (entry := self._cited.get(row))]
-        return min(found, key=_ORDER.__getitem__) if found else "context"
+        return min(found, key=WEIGHT.__getitem__) if found else "context"
 
     @cached_property
     def _cited(self) -> Mapping[str, TimelineEntry | None]:
         cited: dict[str, TimelineEntry | None] = {}
-        for entry in sorted(self.answer.timeline, key=lambda entry: _ORDER[entry.verdict]):
+        for entry in sorted(self.answer.timeline, key=lambda entry: WEIGHT[entry.verdict]):
             for row in entry.evidence:
                 cited.setdefault(row, entry)
         if cited:

@@ -1,11 +1,11 @@
 """The movement between places as a drawing: columns by how many moves a place is away from where it began."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..movement import Move, Movement, Place
-from ..told import Verdict
+from ..told import WEIGHT, Verdict
 
 BOX, ROW, COLUMN = (126, 40), 84, 290
 LINE, WORDS_WIDE = 13, 120
@@ -14,7 +14,6 @@ CROWDED = 4
 MOST_PLACES = 28
 MOST_WORDS = 3
 """Lines at an arrow; what more there is stands in the table."""
-_WEIGHT: Mapping[str, int] = {"suspicious": 0, "context": 1, "benign": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def draw_movement(movement: Movement) -> Graph | None:
         for (source, target), held in between.items()
     ]
     # What matters is drawn last, on top of the rest.
-    arrows.sort(key=lambda arrow: -_WEIGHT[arrow.verdict])
+    arrows.sort(key=lambda arrow: -WEIGHT[arrow.verdict])
     arrows = list(_apart(arrows))
     return Graph(
         width=(len(columns) - 1) * COLUMN + BOX[0] + 24,
@@ -97,7 +96,7 @@ def draw_movement(movement: Movement) -> Graph | None:
 def _weightiest(movement: Movement) -> set[Place]:
     """The places to draw: those of the weightiest moves first, and of these the earliest."""
     shown: dict[Place, None] = {}
-    for move in sorted(movement.moves, key=lambda move: (_WEIGHT[move.verdict], move.first)):
+    for move in sorted(movement.moves, key=lambda move: (WEIGHT[move.verdict], move.first)):
         fresh = {move.source, move.target} - shown.keys()
         if len(shown) + len(fresh) <= MOST_PLACES:
             shown.update(dict.fromkeys((move.source, move.target)))
@@ -107,7 +106,7 @@ def _weightiest(movement: Movement) -> set[Place]:
 def _columns(shown: set[Place], moves: Sequence[Move]) -> list[list[Place]]:
     """Places by their distance from a beginning, over the weightiest moves first; within a column by first appearance."""
     distance: dict[Place, int] = {}
-    for move in sorted(moves, key=lambda move: (_WEIGHT[move.verdict], move.first)):
+    for move in sorted(moves, key=lambda move: (WEIGHT[move.verdict], move.first)):
         if move.source not in distance:
             # Whoever moves to a place that is drawn already stands to its left, where there is room.
             known = distance.get(move.target)
@@ -126,7 +125,7 @@ def _centred(column: list[Place], moves: Sequence[Move]) -> list[Place]:
     for move in moves:
         for place in (move.source, move.target):
             if place in weight:
-                weight[place] = min(weight[place], _WEIGHT[move.verdict])
+                weight[place] = min(weight[place], WEIGHT[move.verdict])
     ordered = sorted(column, key=lambda place: weight[place])
     return [*ordered[1::2][::-1], *ordered[::2]]
 
@@ -153,7 +152,7 @@ def _arrow(source: Box, target: Box, moves: Sequence[Move], *, both_ways: bool, 
         start, end = (source.x + width, source.y + height / 2), (target.x + width + 2, target.y + height / 2)
         turns = (start[0] + 54, start[1]), (end[0] + 54, end[1])
     (a, b), (c, d) = turns
-    weightiest = min(moves, key=lambda move: _WEIGHT[move.verdict]).verdict
+    weightiest = min(moves, key=lambda move: WEIGHT[move.verdict]).verdict
     told = [move for move in moves if move.verdict == weightiest]
     words = tuple(_words(told))
     if len(words) > MOST_WORDS:

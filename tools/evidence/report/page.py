@@ -199,17 +199,18 @@ class Page:
         if entry.verdict != "benign" or not mark:
             said, because = entry.text, ""
         lasted = duration(entry.until - entry.time) if entry.until and entry.until > entry.time else ""
+        tactic = self._tactic(entry)
         return Line(
             place=place,
             entry=entry,
             text=labelled(said, self._links),
             because=because,
-            tactic=self._tactic(entry),
+            tactic=tactic,
             techniques=tuple((item, _technique_name(item)) for item in entry.techniques),
             lasted=lasted,
             claim=self._claims.get(entry.claim),
             cited=self.cite(entry.evidence),
-            keys=" ".join(self._keys(entry)),
+            keys=" ".join((*self._keys(entry), tactic.style)),
         )
 
     def _tactic(self, entry: TimelineEntry) -> Tactic:
@@ -220,7 +221,6 @@ class Page:
     def _keys(self, entry: TimelineEntry) -> Iterable[str]:
         yield from (f"h{self._hosts.index(host)}" for host in dict.fromkeys(entry.hosts))
         yield from (f"p{self._platforms.index(name)}" for name in dict.fromkeys(entry.platforms))
-        yield self._tactic(entry).style
 
     @cached_property
     def _hosts(self) -> list[str]:
