@@ -253,6 +253,14 @@ def original(value: Any) -> Any:
     return {key: original(item) for key, item in value.items()}
 
 
+def kept_bytes(raw: Any) -> bytes:
+    """The canonical bytes of a row in its safe form, as evidence carries it; empty where it is none."""
+    try:
+        return kept_form(original(raw))[1]
+    except (CaseError, ValueError, TypeError):
+        return b""
+
+
 def _unflatten(tokens: list[Any]) -> Any:
     stack: list[list[Any]] = [[]]
     for token in tokens:

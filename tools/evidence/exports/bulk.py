@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..records import Evidence, iso_z
+from ..values import readable
 
 BULK = ("jsonl", "parquet")
 
@@ -26,9 +27,9 @@ def write_parquet(rows: Iterable[Evidence], place: Path) -> None:
         lines = Path(folder) / "rows.jsonl"
         with lines.open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(_flat(item), ensure_ascii=True) + "\n" for item in rows)
-        source = f"read_json(?, format='newline_delimited', maximum_object_size=268435456, columns={{{columns}}})"
+        how = f"format='newline_delimited', maximum_object_size=268435456, columns={{{columns}}}"
         db.execute("SET TimeZone = 'UTC'")
-        db.execute(f"CREATE VIEW found AS SELECT * FROM {source.replace('?', _quoted(lines))}")
+        db.execute(f"CREATE VIEW found AS SELECT * FROM read_json({_quoted(lines)}, {how})")
         db.execute(f"COPY found TO {_quoted(place)} (FORMAT parquet, COMPRESSION zstd)")
 
 
@@ -50,9 +51,7 @@ def _flat(item: Evidence) -> dict[str, Any]:
 
 def _text(value: str | None) -> str | None:
     """A column of text can hold no NUL and no lone surrogate; the raw row keeps both."""
-    if value is None:
-        return None
-    return value.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return None if value is None else readable(value.replace("\x00", "\\x00"))
 
 
 def _quoted(place: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ....knowledge.errors import CaseError
-from ..canonical import digest, kept_form, original
+from ..canonical import digest, kept_bytes
 from ..case import Case, case_ids
 from ..custody import note_digest
 from ..records import Answer, Evidence, Note
@@ -96,17 +96,10 @@ def _changed_notes(notes: Iterable[Note]) -> Iterable[str]:
 
 def _tampered(evidence: Iterable[Evidence]) -> Iterable[str]:
     for item in evidence:
-        if _hash(item.raw) != item.sha256:
+        if digest(kept_bytes(item.raw)) != item.sha256:
             yield f"the raw row of {item.alias} ({item.id}) was changed"
         if not f"E-{item.sha256}".startswith(item.id):
             yield f"the id of {item.alias} ({item.id}) does not belong to its hash"
-
-
-def _hash(raw: dict[str, Any]) -> str:
-    try:
-        return digest(kept_form(original(raw))[1])
-    except (CaseError, ValueError, TypeError):
-        return ""
 
 
 def _failed_claims(answer: Answer) -> Iterable[str]:

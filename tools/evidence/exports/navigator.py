@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ....knowledge import attack
+from ..predicates import stamp
 from ..records import Answer, TimelineEntry, aliases
 from ..safe import safe, shorten
 
@@ -63,7 +64,7 @@ def _technique(technique: str, seen: _Seen, names: dict[str, str]) -> dict[str, 
 
 def _told(entry: TimelineEntry, names: dict[str, str]) -> str:
     marks = _marks(names.get(name, name) for name in entry.evidence)
-    return f"{entry.time:%Y-%m-%d %H:%M:%S}Z {safe(entry.text)} {marks}"
+    return f"{stamp(entry.time)} {safe(entry.text)} {marks}"
 
 
 def _marks(found: Iterable[str]) -> str:

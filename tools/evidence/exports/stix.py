@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from ....knowledge import attack
-from ....knowledge.errors import CaseError, ConfigurationError
-from ..canonical import kept_form, original
+from ....knowledge.errors import ConfigurationError
+from ..canonical import kept_bytes
 from ..entities import entity_values
+from ..predicates import stamp
 from ..records import Answer, Evidence, Note
 from ..safe import safe, shorten
+from ..values import readable
 from .lines import sentence
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def _objects(answer: Answer, stix: Any) -> Iterator[Any]:
         parts[made.id] = made
     report_id = _id("report", answer.case, answer.question)
     notes = [_note(note, observed, report_id, said, stix) for note in answer.notes]
-    told = "\n".join(f"{entry.time:%Y-%m-%d %H:%M:%S}Z {safe(entry.text)}" for entry in answer.timeline)
+    told = "\n".join(f"{stamp(entry.time)} {safe(entry.text)}" for entry in answer.timeline)
     report = stix.Report(
         id=report_id,
         name=_text(answer.question) or answer.case,
@@ -130,13 +132,9 @@ def _note(note: Note, observed: Mapping[str, str], report: str, said: dict[str, 
 
 def _observables(item: Evidence, stix: Any) -> Iterator[Any]:
     """The row itself, and what it names."""
-    try:
-        data = kept_form(original(item.raw))[1]
-    except (CaseError, ValueError, TypeError):
-        data = b""
     yield stix.Artifact(
         mime_type="application/json",
-        payload_bin=b64encode(data).decode(),
+        payload_bin=b64encode(kept_bytes(item.raw)).decode(),
         hashes={"SHA-256": item.sha256},
     )
     found = entity_values(item.fields)
@@ -144,9 +142,9 @@ def _observables(item: Evidence, stix: Any) -> Iterator[Any]:
         version = _address_version(value)
         if version:
             yield (stix.IPv4Address if version == 4 else stix.IPv6Address)(value=value)
-    for name, kind, made in (("domain", "domain", stix.DomainName), ("url", "url", stix.URL)):
+    for kind, made in (("domain", stix.DomainName), ("url", stix.URL)):
         for value in sorted(found.get(kind, ())):
-            yield made(value=_text(value) or name)
+            yield made(value=_text(value) or kind)
     for value in sorted(found.get("email", ())):
         yield stix.EmailAddress(value=_text(value))
     for value in sorted(found.get("user", ())):
@@ -174,5 +172,5 @@ def _text(value: str, *, lines: bool = False) -> str:
 
 
 def _id(kind: str, *parts: str) -> str:
-    named = "\n".join((kind, *parts)).encode("utf-8", "backslashreplace").decode()
+    named = readable("\n".join((kind, *parts)))
     return f"{kind}--{uuid5(_NAMESPACE, named)}"
