@@ -7,7 +7,6 @@ several, but worse for what does not. Pure and without a model: an answer in, a 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -24,6 +23,8 @@ Bearing = Literal["consistent", "inconsistent", "neutral"]
 
 TACTICS, ACCOUNTS, HOSTS, DAYS = 3, 8, 5, 3
 """From how many on rows go through several stages, concern many accounts or hosts, or recur daily."""
+RHYTHM = 2
+"""Different hours of the day at which what recurs daily may happen."""
 SHOWN = 12
 """Rows that a sign names at most; the number says how many there are."""
 
@@ -49,11 +50,6 @@ class Row:
     evidence: tuple[str, ...]
     rows: int
     bears: Mapping[str, Bearing]
-
-    @property
-    def tells_apart(self) -> bool:
-        """Whether it speaks against some hypotheses and not against all: other rows change no ranking."""
-        return 0 < sum(bearing == "inconsistent" for bearing in self.bears.values()) < len(self.bears)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +307,7 @@ def _daily(rows: Sequence[_Seen]) -> bool:
             kinds[kind].add((row.event.time.toordinal(), row.event.time.hour))
     for held in kinds.values():
         days, hours = {day for day, _ in held}, {hour for _, hour in held}
-        if len(days) >= DAYS and len(hours) <= timedelta(hours=2).seconds // 3600:
+        if len(days) >= DAYS and len(hours) <= RHYTHM:
             return True
     return False
 

@@ -16,6 +16,7 @@ from .story_facts import Directory, Happening, is_public, named_host
 from .told import Told, Verdict, evidence_of
 
 PlaceKind = Literal["host", "address", "outside", "cloud"]
+MoveKind = Literal["logon", "connection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Move:
 
     source: Place
     target: Place
-    kind: Literal["logon", "connection"]
+    kind: MoveKind
     account: str
     """Empty where the rows name none."""
     how: str
@@ -53,6 +54,10 @@ class Movement:
     moves: tuple[Move, ...]
 
 
+_Alike = tuple[Place, Place, MoveKind, str, str, bool, Verdict]
+"""Ends, kind, account, way, whether it failed, verdict: what the happenings of one move share."""
+
+
 def movement(answer: Answer) -> Movement:
     """The logons and connections between places that an answer tells."""
     return moves_of(Told(answer))
@@ -60,11 +65,11 @@ def movement(answer: Answer) -> Movement:
 
 def moves_of(told: Told) -> Movement:
     """The same over an answer that was read already."""
-    alike: dict[tuple[Place, Place, str, str, str, bool, Verdict], list[Happening]] = defaultdict(list)
+    alike: dict[_Alike, list[Happening]] = defaultdict(list)
     for item in told.happenings:
         verdict = told.verdict(evidence_of(item))
         for source, target in _ways(item, told.directory):
-            kind = "logon" if item.event_class is EventClass.AUTHENTICATION else "connection"
+            kind: MoveKind = "logon" if item.event_class is EventClass.AUTHENTICATION else "connection"
             failed = item.text("status") == "Failure" or item.activity == "Refuse"
             alike[source, target, kind, item.user, _how(item), failed, verdict].append(item)
     moves = [_move(key, items) for key, items in alike.items()]
@@ -73,13 +78,13 @@ def moves_of(told: Told) -> Movement:
     return Movement(tuple(places), tuple(moves))
 
 
-def _move(key: tuple[Place, Place, str, str, str, bool, Verdict], items: Iterable[Happening]) -> Move:
+def _move(key: _Alike, items: Iterable[Happening]) -> Move:
     source, target, kind, account, how, failed, verdict = key
     found = tuple(items)
     return Move(
         source=source,
         target=target,
-        kind="logon" if kind == "logon" else "connection",
+        kind=kind,
         account=account,
         how=how,
         failed=failed,

@@ -5,7 +5,6 @@ what an encoding hides may not.
 """
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -82,8 +81,3 @@ def same_run(event: Event, launch: Event) -> bool:
     if event.event_class is EventClass.FINDING and not here.parent:
         there = there._replace(parent="")
     return here == there
-
-
-def first(events: Sequence[Event], event_class: EventClass) -> Event | None:
-    """The first event of a class."""
-    return next((event for event in events if event.event_class is event_class), None)
