@@ -352,11 +352,8 @@ class Case:
 
     def events_of(self, event_class: str) -> Iterator[Event]:
         """Events of one class that have a time, in order of it, read as they are asked for."""
-        kind, platforms, loads = (
-            EventClass(event_class),
-            {item.value: item for item in Platform},
-            json.JSONDecoder().decode,
-        )
+        kind, loads = EventClass(event_class), json.JSONDecoder().decode
+        platforms = {item.value: item for item in Platform}
         with storage_errors(self.folder):
             for row_id, platform, collection, time, host, user, fields in self._store.db.execute(
                 "SELECT id, platform, collection, time, host, user, fields FROM rows "
