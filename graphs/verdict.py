@@ -1,7 +1,6 @@
 """From a judgement to the claims, factors and entries of an answer: every reason that is shown is a claim."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from ..knowledge import attack
 from ..tools.evidence import claims as claiming
@@ -14,10 +13,9 @@ from ..tools.evidence.story_links import MEDIUM, STRONG
 from ..tools.languages.vocabulary import EventClass
 from . import alerts, triage
 from .draft import Draft
+from .observing import add, entry_for, observe
 from .state import Deps, Scope
 
-Observe = Callable[[Happening, Draft, Deps], Claim]
-Entry = Callable[[Happening, Claim, Any, str], TimelineEntry]
 Reason = tuple[str, Claim, triage.Side]
 """Part of the score, the claim, and on which side it speaks."""
 
@@ -29,7 +27,7 @@ GENERAL = "alert-triage"
 MOST_CLOSINGS = 2
 
 
-def tell_triage(scope: Scope, draft: Draft, deps: Deps, observe: Observe, entry: Entry) -> None:
+def tell_triage(scope: Scope, draft: Draft, deps: Deps) -> None:
     """Judge the alert, and add what the judgement rests on to the answer."""
     happenings = deps.workspace.happenings()
     alert = alerts.find(scope.alerts[0], happenings)
@@ -55,7 +53,7 @@ def tell_triage(scope: Scope, draft: Draft, deps: Deps, observe: Observe, entry:
     for closing in happenings:
         if any(event.evidence in closings for event in closing.events):
             claim = observe(closing, draft, deps)
-            draft.entries.append(entry(closing, claim, "context", claim.text))
+            draft.entries.append(entry_for(closing, claim, "context", claim.text))
     if judgement.verdict == "benign":
         draft.entries[:] = [_cleared(item) for item in draft.entries]
     draft.entries.sort(key=lambda item: (item.verdict == "benign", item.time))
@@ -117,8 +115,7 @@ def _factors(judgement: triage.Judgement, around: triage.Around, draft: Draft, d
     told = {name for name, _, _ in grounded}
     for name, made, side in [*grounded, *_ungrounded(around, told)]:
         claim = made.model_copy(update={"id": f"C{len(draft.claims) + 1}"})
-        draft.claims.append(claim)
-        deps.emit({"type": "claim", "claim": claim.model_dump(mode="json")})
+        add(claim, draft, deps)
         first = name not in counted
         counted.add(name)
         yield Factor(
