@@ -63,6 +63,7 @@ class Words(_Frozen):
     asking: Pattern
     wishes: tuple[Annotated[str, around("act")], ...]
     """`{act}` stands for the participles of an act."""
+    telling: Pattern
     acts: tuple[Act, ...] = Field(min_length=1)
     haste: Pattern
     stops: Pattern
@@ -104,6 +105,8 @@ def orders(question: str) -> tuple[Order, ...]:
     """The orders of a question in the order of their words; those of the supported list and the others."""
     found = dict(_wished(question))
     for opening in sorted(_openings(question)):
+        if _fits((words().telling,), question, opening):
+            continue
         act = next((act for act in words().acts if _fits(act.patterns, question, opening)), None)
         if act is not None:
             found[opening] = Order(act, opening, _end(question, opening))

@@ -43,6 +43,10 @@ def test_what_is_ordered(text: str, says: list[str]) -> None:
         "let me know when ann logged on last",
         "who put PC-7 back on the network",
         "show me the processes on PC-7, and the services stopped",
+        "a dumper touched LSASS on PC-7. Rebuild the chain back to how they got in",
+        "kill chain for PC-7 please",
+        "patch status of PC-7",
+        "format the answer as a table, then tell who logged on to PC-7",
     ],
 )
 def test_a_question_about_acts_orders_none(text: str) -> None:
