@@ -8,16 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from ..agent import Copilot, Settings
-from .lab import everyday, kestrel
+from ..agent import Settings
 from .lab.lab import Lab
-from .lab.store import TELEMETRY, TelemetryStore
+from .suites import WorldName
+from .worlds import ask_apart, lab_of
 
 SEEDS = (1, 2, 3, 4, 5)
 MOST_CONDEMNED = 1
-WORLDS = ("everyday", "twins")
+WORLDS: tuple[WorldName, ...] = ("everyday", "twins")
 VERDICTS = ("benign", "unclear", "true_positive")
 
 
@@ -40,16 +39,6 @@ class Outcome:
         return self.verdict != ("true_positive" if self.world == "everyday" else "benign")
 
 
-def lab_of(home: Path, world: str, seed: int) -> Lab:
-    """The lab of everyday cases, or of their twins, for a seed; made on first use."""
-    place = home / "labs" / f"{world}-{seed}"
-    if not (place / TELEMETRY).is_file():
-        place.mkdir(parents=True, exist_ok=True)
-        seen, meta = kestrel.build(seed, 1, everyday.stories(seed, twins=world == "twins"))
-        TelemetryStore.create(place / TELEMETRY, kestrel.rows(seen), meta)
-    return Lab.open(place)
-
-
 async def outcomes(
     home: Path,
     settings: Settings,
@@ -61,7 +50,7 @@ async def outcomes(
     found = []
     for seed in seeds:
         for world in WORLDS:
-            lab = lab_of(home, world, seed)
+            lab = lab_of(home, seed, world)
             for kind in kinds:
                 found.append(await _triaged(lab, settings, kind, seed, world))
                 said(f"{world} {seed} {kind}: {found[-1].verdict}")
@@ -69,9 +58,7 @@ async def outcomes(
 
 
 async def _triaged(lab: Lab, settings: Settings, kind: str, seed: int, world: str) -> Outcome:
-    with TemporaryDirectory(prefix="tracehound-eval-", ignore_cleanup_errors=True) as folder:
-        async with Copilot(estate=lab.estate(), settings=settings, home=Path(folder)) as copilot:
-            answer = await copilot.ask(f"triage alert {lab.alerts[kind]}")
+    answer = await ask_apart(lab, f"triage alert {lab.alerts[kind]}", settings)
     if answer.triage is None:
         why = answer.declined.reason if answer.declined else "no triage"
         return Outcome(kind, seed, world, f"declined: {why}", "", 0.0, answer.verification.failed)

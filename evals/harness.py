@@ -16,16 +16,15 @@ from ..agent import Settings
 from ..agent.settings import check_folder
 from ..knowledge.errors import ConfigurationError, TracehoundError, UsageError
 from ..tools.evidence.records import Answer
-from .benign import lab_of
 from .deck import read_deck
 from .deck_run import DeckJob, run_deck, sample_id, workers_for
-from .lab.lab import Lab
 from .opening import Source, Traffic, opened, tape_path
 from .recorded import Recording, measure_recording, recordings
 from .reports import Report, report_of, write
 from .scoring import Measure, fill, measure, outcome
 from .suites import EvalCase, Expect, Suite, choose, read_suites
 from .truth import Truth, truth_of
+from .worlds import lab_of, recording_lab
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _jobs(suite: Suite, settings: Settings, plan: Plan) -> list[DeckJob]:
     assert suite.deck is not None
     items = [item for item in read_deck(Path(suite.deck)) if not plan.only or item.id in plan.only]
     seeds = suite.seeds if plan.seeds is None else plan.seeds
-    labs = {seed: None if plan.traffic == "replay" else _seed_lab(settings.home, seed) for seed in seeds}
+    labs = {seed: None if plan.traffic == "replay" else lab_of(settings.home, seed).directory for seed in seeds}
     return [
         DeckJob(suite.id, item, seed, attempt, settings, labs[seed], plan.traffic, plan.out, plan.changes or {})
         for seed in seeds
@@ -144,14 +143,14 @@ def _samples(suite: Suite, cases: Sequence[EvalCase], home: Path, plan: Plan) ->
     asked = [case for case in chosen if case.recordings is None]
     replayed = plan.traffic == "replay"
     for seed in (suite.seeds if plan.seeds is None else plan.seeds) if asked else ():
-        lab = None if replayed else _world(home, suite.world, seed)
+        lab = None if replayed else lab_of(home, seed, suite.world).directory
         first = sample_id(suite.id, asked[0].id, seed, 1)
         truth = truth_of(Source(lab, plan.traffic, tape_path(plan.out, first)).world)
         for case in asked:
             yield from _attempts(suite.id, case.id, seed, _question(case, truth), case.expect, lab, truth, None, plan)
     for case in chosen:
         for recording in recordings(_corpora() / case.recordings) if case.recordings else ():
-            lab = None if replayed else _recording_lab(home, recording)
+            lab = None if replayed else recording_lab(home, recording).directory
             name = f"{case.id}-{recording.name}"
             yield from _attempts(suite.id, name, None, recording.question, case.expect, lab, Truth(), recording, plan)
 
@@ -164,21 +163,6 @@ def _attempts(
         tape = tape_path(plan.out, sample_id(suite, case, seed, attempt))
         source = Source(lab, plan.traffic, tape)
         yield Sample(suite, case, seed, attempt, question, expect, source, truth, recording)
-
-
-def _world(home: Path, world: str, seed: int) -> Path:
-    return _seed_lab(home, seed) if world == "kestrel" else lab_of(home, world, seed).directory
-
-
-def _seed_lab(home: Path, seed: int) -> Path:
-    return Lab.create(home / "labs" / f"seed-{seed}", seed=seed).directory
-
-
-def _recording_lab(home: Path, recording: Recording) -> Path:
-    place = home / "labs" / f"recording-{recording.name}"
-    if not place.exists():
-        Lab.load([recording.archive], place)
-    return place
 
 
 def _corpora() -> Path:

@@ -12,6 +12,8 @@ from .reading import read_yaml
 
 CASES = Path(__file__).parent / "cases"
 DECK = ".jsonl"
+WorldName = Literal["kestrel", "everyday", "twins"]
+"""Kestrel's stories, everyday work that raises alerts, or the malicious twins of it."""
 
 
 class _Data(BaseModel):
@@ -34,8 +36,8 @@ class Suite(_Data):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     about: str
     seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)]
-    world: Literal["kestrel", "everyday", "twins"] = "kestrel"
-    """What happens in its labs: Kestrel's stories, everyday work that raises alerts, or the malicious twins of it."""
+    world: WorldName = "kestrel"
+    """What happens in its labs."""
     deck: str | None = None
     """File of a deck, beside the file of the suite: its questions are the cases."""
 

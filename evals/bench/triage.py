@@ -11,15 +11,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
-from ...agent import Copilot, Settings
+from ...agent import Settings
 from ...knowledge.errors import TracehoundError
 from ..lab.lab import Lab
 from ..lab.store import TELEMETRY
+from ..worlds import ask_apart, lab_of
 
 SEEDS = (0, 1, 2, 3, 4)
 _OPEN = (
@@ -66,10 +66,8 @@ async def rank(lab: Lab, settings: Settings, seed: int) -> list[Ranked]:
     """Triage the alerts of a lab, best first."""
     found = []
     for uid, name in alerts_of(lab).items():
-        with TemporaryDirectory(prefix="tracehound-eval-", ignore_cleanup_errors=True) as folder:
-            async with Copilot(estate=lab.estate(), settings=settings, home=Path(folder)) as copilot:
-                answer = (await copilot.ask(f"triage alert {uid}")).to_json()
-        found.append(_row(seed, uid, name, answer))
+        answer = await ask_apart(lab, f"triage alert {uid}", settings)
+        found.append(_row(seed, uid, name, answer.to_json()))
     return sorted(found, key=lambda item: (-item.score, item.name))
 
 
@@ -108,8 +106,7 @@ def table(found: Sequence[Ranked]) -> str:
 async def _all(settings: Settings, seeds: Sequence[int]) -> list[list[Ranked]]:
     found = []
     for seed in seeds:
-        lab = Lab.create(settings.home / "labs" / f"seed-{seed}", seed=seed)
-        found.append(await rank(lab, settings, seed))
+        found.append(await rank(lab_of(settings.home, seed), settings, seed))
         print(table(found[-1]), flush=True)
     return found
 
