@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ...tools.explain import explain
-from ..obfuscation import HARMLESS, Sample, samples
+from ..makers.obfuscation import HARMLESS, Sample, samples
 
 ACCUSED = "Seldom right in daily work"
 

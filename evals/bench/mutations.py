@@ -1,34 +1,34 @@
 """`python -m tracehound.evals.bench.mutations`: false reports made from true ones, and how many the verifier catches.
 
-True reports come from the lab (`lab/asked.yaml`, several seeds) and, where TRACEHOUND_CORPORA names them, from the
+True reports come from the lab (`evals/lab/asked.yaml`, several seeds) and, where TRACEHOUND_CORPORA names them, from the
 recordings. Every report goes through the public door: its JSON is parsed and checked as `case verify FILE.json` does.
-The sentences in free prose (`lab/prose.jsonl`) are measured and told apart from the closed claims.
+The sentences in free prose (`evals/lab/prose.jsonl`) are measured and told apart from the closed claims.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ...agent import Copilot, Settings
+from ...agent import Settings
 from ...knowledge.errors import TracehoundError
 from ...tools.evidence.records import Answer
 from ...tools.evidence.verify import verify_answer
 from ..lab.lab import Lab
-from ..mutations import Falsehood, falsehoods, sample
-from ..prose import Json, judged, table
+from ..makers.mutations import Falsehood, falsehoods, sample
+from ..makers.prose import Json, judged, table
 from ..reading import read_yaml
 from ..recorded import recordings
+from ..truth import renamer
+from ..worlds import ask_apart, lab_of, recording_lab
 
 ASKED = Path(__file__).parents[1] / "lab" / "asked.yaml"
 CAUGHT, ALARMS = 0.95, 0.01
@@ -104,33 +104,23 @@ def _place(report: Json, item: Falsehood) -> str:
 
 async def lab_reports(seed: int, settings: Settings) -> tuple[list[Json], dict[str, Json]]:
     """The reports of one seed, and those that the prose is about (for seed 0, whose names it uses)."""
-    lab = Lab.open(Lab.create(settings.home / "labs" / f"seed-{seed}", seed=seed).directory)
-    asked = read_yaml(ASKED, _Asked)
-    reports = [await _answer(lab, _renamed(question, lab.names), settings) for question in asked.reports]
+    lab = lab_of(settings.home, seed)
+    asked, rename = read_yaml(ASKED, _Asked), renamer(lab.names)
+    reports = [await _answer(lab, rename(question), settings) for question in asked.reports]
     prose = {name: await _answer(lab, text, settings) for name, text in asked.prose.items()} if seed == 0 else {}
     return reports, prose
 
 
 async def recorded_reports(folder: Path, settings: Settings) -> list[Json]:
     """The report of each recording."""
-    found = []
-    for recording in recordings(folder):
-        place = settings.home / "labs" / f"recording-{recording.name}"
-        if not place.exists():
-            Lab.load([recording.archive], place)
-        found.append(await _answer(Lab.open(place), recording.question, settings))
-    return found
+    return [
+        await _answer(recording_lab(settings.home, recording), recording.question, settings)
+        for recording in recordings(folder)
+    ]
 
 
 async def _answer(lab: Lab, question: str, settings: Settings) -> Json:
-    with TemporaryDirectory(prefix="tracehound-eval-", ignore_cleanup_errors=True) as home:
-        async with Copilot(estate=lab.estate(), settings=settings, home=Path(home)) as copilot:
-            return (await copilot.ask(question)).to_json()
-
-
-def _renamed(question: str, names: Mapping[str, str]) -> str:
-    either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.sub(either, lambda found: names[found[0]], question)
+    return (await ask_apart(lab, question, settings)).to_json()
 
 
 async def _run(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tracehound.evals import mutations, prose
 from tracehound.evals.bench.mutations import holds, measure
-from tracehound.evals.mutations import falsehoods, sample
+from tracehound.evals.makers import mutations, obfuscation, prose
+from tracehound.evals.makers.mutations import falsehoods, sample
 
 WINDOW = {"start": "2026-03-02T00:00:00.000Z", "end": "2026-03-03T00:00:00.000Z", "phrase": ""}
 
@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_falsehoods() -> None:
     assert made(1) != made(2)
 
 
-@pytest.mark.parametrize("module", [mutations, prose])
+@pytest.mark.parametrize("module", [mutations, obfuscation, prose])
 def test_what_makes_falsehoods_knows_nothing_of_the_judge(module: Any) -> None:
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     own = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]

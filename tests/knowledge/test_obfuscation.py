@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tracehound.evals.obfuscation import HARMLESS, KINDS, samples
+from tracehound.evals.makers.obfuscation import HARMLESS, KINDS, samples
 from tracehound.tools.decode import MAX_TEXT, layers
 from tracehound.tools.explain import explain
 from tracehound.tools.literals import MAX_PASSES, literals, resolved

@@ -1,6 +1,6 @@
 """Sentences in free prose about reports of the lab, false and true, and whether their falsehood is noticed.
 
-The sentences (`lab/prose.jsonl`) were written by hand before the rules that judge them were read. Works on the public
+The sentences (`evals/lab/prose.jsonl`) were written by hand before the rules that judge them were read. Works on the public
 JSON of answers and imports nothing of what judges: whoever measures passes the judge.
 """
 
