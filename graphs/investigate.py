@@ -69,7 +69,7 @@ async def route(state: State, runtime: Runtime[Deps]) -> Command[Literal["scope"
 def _in_full(said: str, deps: Deps) -> following.Question:
     """The question with what its words leave to earlier ones of the case."""
     case = deps.workspace.case
-    earlier = [str(entry.body["text"]) for entry in case.questions()]
+    earlier = deps.workspace.earlier
     if not earlier:
         return following.Question(said)
     return following.in_full(said, earlier, case.last_answer(), case.window(), deps.now)
@@ -152,7 +152,7 @@ def _meant(question: str, entities: Entities, deps: Deps) -> Mapping[str, tuple[
     case = deps.workspace.case
     if not references.refers(question):
         return {}
-    earlier = [str(entry.body["text"]) for entry in case.questions()]
+    earlier = deps.workspace.earlier
     return references.resolved(question, entities, earlier, case.last_answer()) if earlier else {}
 
 
@@ -263,7 +263,7 @@ def near_hunts(question: str, scope: Scope, deps: Deps) -> list[Candidate]:
     if max((item.score for item in found), default=0.0) >= PLAIN or not references.leans(question):
         return found
     # What leans on the question before it and says little by itself asks more about the same thing.
-    before = [str(entry.body["text"]) for entry in deps.workspace.case.questions()][-1:]
+    before = deps.workspace.earlier[-1:]
     again = [item for text in before for item in match_hunts(text, scope, deps.library, deps.search_text)]
     mine = {item.hunt.id for item in found}
     return sorted([*found, *(item for item in again if item.hunt.id not in mine)], key=lambda item: -item.score)

@@ -161,7 +161,7 @@ async def _told(question: str, entities: Entities, deps: Deps) -> Target:
     """The host that the case speaks of: where the last answer's suspicion came from, else what was asked about."""
     case = deps.workspace.case
     last = case.last_answer()
-    earlier = [str(entry.body["text"]) for entry in case.questions()]
+    earlier = deps.workspace.earlier
     if last is None or not earlier:
         return Target(why_not="the order names no host; name the host", candidates=await recent("host", deps))
     sources = await _sources(last, deps)
@@ -222,7 +222,7 @@ async def _account(question: str, entities: Entities, deps: Deps) -> Target:
     if named:
         return Target(users=tuple(dict.fromkeys(named)))
     case = deps.workspace.case
-    earlier = [str(entry.body["text"]) for entry in case.questions()]
+    earlier = deps.workspace.earlier
     meant = resolved(question, entities, earlier, case.last_answer()).get("user", ()) if earlier else ()
     if meant:
         return Target(users=tuple(map(account_name, meant)))

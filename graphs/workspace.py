@@ -153,6 +153,11 @@ class Workspace:
         return self._labels[event.evidence]
 
     @property
+    def earlier(self) -> list[str]:
+        """Earlier questions of the case as they were said, oldest first."""
+        return [str(entry.body["text"]) for entry in self.case.questions()]
+
+    @property
     def devices(self) -> list[Event]:
         """Device records of the inventories."""
         return [event for event in self.events.values() if event.event_class is EventClass.DEVICE and event.host]
