@@ -56,12 +56,12 @@ def _totals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "cases": len(rows),
         **{name: outcomes[name] for name in OUTCOMES},
         **{name: sum(row[name] for row in rows) for name in sums},
-        "p50_ms": _percentile([row["wall_ms"] for row in rows], 0.5),
-        "p95_ms": _percentile([row["wall_ms"] for row in rows], 0.95),
+        "p50_ms": percentile([row["wall_ms"] for row in rows], 0.5),
+        "p95_ms": percentile([row["wall_ms"] for row in rows], 0.95),
     }
 
 
-def _percentile(values: Sequence[int], share: float) -> int:
+def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile; 0 of nothing."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)] if values else 0
 

@@ -17,6 +17,7 @@ from statistics import median
 
 from ...knowledge.errors import TracehoundError, UsageError
 from ...tools.library import HuntLibrary
+from ..reports import percentile
 from .measuring import machine
 from .processes import ASKING, IMPORTING, Cost, cost_of
 
@@ -73,12 +74,6 @@ def _deck(path: Path) -> list[str]:
     except (OSError, ValueError, KeyError, IndexError, TypeError) as exc:
         raise UsageError(f"{path} is not a deck of JSON lines with `turns`: {exc}") from exc
     return [question for question in first if "{" not in question]
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
 
 def shown(bare: Sequence[Cost], whole: Sequence[Cost]) -> str:

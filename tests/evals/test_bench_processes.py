@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tracehound.evals.bench.ask import chosen, library_questions, percentile, shown
+from tracehound.evals.bench.ask import chosen, library_questions, shown
 from tracehound.evals.bench.processes import ASKING, IMPORTING, Cost, cost_of
+from tracehound.evals.reports import percentile
 from tracehound.knowledge.errors import UsageError
 
 
