@@ -118,7 +118,7 @@ def test_rows_whose_short_ids_collide_are_both_kept(
     home: Path, run: Make, process_row: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "tracehound.tools.evidence.case.digest",
+        "tracehound.tools.evidence.rows.digest",
         lambda data: "ab" * 6 + __import__("hashlib").sha256(data).hexdigest()[:52],
     )
     with Case.create(home) as case:

@@ -25,12 +25,13 @@ from ..languages.query import Platform
 from ..languages.search import Search, Window
 from ..languages.vocabulary import EventClass
 from ..vendors.estate import QueryRun
-from .canonical import digest, evidence_id, kept_form, original, read_form
+from .canonical import digest, evidence_id, original, read_form
 from .custody import note_digest, problems, row_mark
 from .entities import ENTITY_ATTRIBUTES, entity_values
 from .event import Event
 from .normalise import standard
-from .records import Answer, CheckRecord, DiagnosticRecord, Evidence, Note, QueryRecord, WindowRecord, iso_z
+from .records import Answer, Evidence, Note, QueryRecord, iso_z
+from .rows import Kept, Stored, kept_rows, query_record, window_record
 from .store import ROW, Entry, Store, storage_errors
 
 CASE_ID = re.compile(r"c-\d{8}-\d{6}-\d{3}[0-9a-f]{6}")
@@ -131,7 +132,7 @@ class Case:
 
     def add_question(self, text: str, window: Window | None = None) -> int:
         """Note a question; gives its number in the journal."""
-        span = None if window is None else _window(window).model_dump(mode="json")
+        span = None if window is None else window_record(window).model_dump(mode="json")
         return self._add("question", "", {"text": text, "window": span})
 
     def add_search(self, search: Search, why: str = "") -> int:
@@ -248,10 +249,10 @@ class Case:
         Raises:
             StorageError: the disk is full or not writable; nothing of the run was kept.
         """
-        kept, refused = _kept_rows(run)
+        kept, refused = kept_rows(run)
         with self._guard, self._store.transaction():
             query_id = f"Q{self._store.count('run') + 1}"
-            record = _record(query_id, run, refused)
+            record = query_record(query_id, run, refused)
             known = self._known(item.sha256 for item in kept)
             fresh = self._insert_rows(record, run, kept, known)
             known |= fresh
@@ -273,21 +274,21 @@ class Case:
         seen = dict.fromkeys(item.sha256 for item in kept)
         return record, [known[sha256].evidence() for sha256 in seen]
 
-    def _known(self, hashes: Iterable[str]) -> dict[str, "_Stored"]:
+    def _known(self, hashes: Iterable[str]) -> dict[str, Stored]:
         wanted = list(dict.fromkeys(hashes))
-        found: dict[str, _Stored] = {}
+        found: dict[str, Stored] = {}
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
             for row in self._store.db.execute(f"SELECT {ROW} FROM rows WHERE sha256 IN ({marks})", part):
-                found[row[2]] = _Stored(row)
+                found[row[2]] = Stored(row)
         return found
 
     def _insert_rows(
-        self, record: QueryRecord, run: QueryRun, kept: Sequence["_Kept"], known: Mapping[str, "_Stored"]
-    ) -> dict[str, "_Stored"]:
+        self, record: QueryRecord, run: QueryRun, kept: Sequence[Kept], known: Mapping[str, Stored]
+    ) -> dict[str, Stored]:
         alias = self._store.db.execute("SELECT coalesce(max(alias), 0) FROM rows").fetchone()[0]
-        fresh: dict[str, _Stored] = {}
+        fresh: dict[str, Stored] = {}
         ids: set[str] = set()
         for item in kept:
             if item.sha256 in known or item.sha256 in fresh:
@@ -310,7 +311,7 @@ class Case:
                 event.user,
                 json.dumps(event.fields, ensure_ascii=False, separators=(",", ":")),
             )
-            fresh[item.sha256] = _Stored(row, item.form, event)
+            fresh[item.sha256] = Stored(row, item.form, event)
         marks = ",".join("?" * 12)
         self._store.db.executemany(f"INSERT INTO rows ({ROW}) VALUES ({marks})", (item.row for item in fresh.values()))
         return fresh
@@ -329,7 +330,7 @@ class Case:
         column, value = ("id", name) if name.startswith("E-") else ("alias", name[1:] if name[1:].isdecimal() else -1)
         with self._guard, storage_errors(self.folder):
             row = self._store.db.execute(f"SELECT {ROW} FROM rows WHERE {column} = ?", (value,)).fetchone()
-        return _Stored(row).evidence() if row else None
+        return Stored(row).evidence() if row else None
 
     def all_evidence(self) -> list[Evidence]:
         """Every row, in the order of aliases."""
@@ -339,7 +340,7 @@ class Case:
         """Every row, in the order of aliases, read as it is asked for."""
         with storage_errors(self.folder):
             for row in self._store.db.execute(f"SELECT {ROW} FROM rows ORDER BY alias"):
-                yield _Stored(row).evidence()
+                yield Stored(row).evidence()
 
     def events(self) -> list[Event]:
         """Every row as its normalised event, in the order of aliases."""
@@ -380,10 +381,10 @@ class Case:
             ).fetchall()
         return tuple(dict.fromkeys(row_id for (row_id,) in found))
 
-    def _stored(self) -> Iterator["_Stored"]:
+    def _stored(self) -> Iterator[Stored]:
         with self._guard, storage_errors(self.folder):
             rows = self._store.db.execute(f"SELECT {ROW} FROM rows ORDER BY alias").fetchall()
-        return map(_Stored, rows)
+        return map(Stored, rows)
 
     def entities(self) -> dict[str, tuple[str, ...]]:
         """What the case's events name, by entity type (host, user, ip, hash, ...), the most frequent first."""
@@ -450,52 +451,6 @@ class Case:
             return self._store.entries(kind, ref)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    form: Any
-    data: bytes
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A line of the `rows` table."""
-
-    row: tuple[Any, ...]
-    form: Any = None
-    event: Event | None = None
-
-    def evidence(self) -> Evidence:
-        alias, row_id, sha256, data, query, platform, collection, event_class, time, host, user, fields = self.row
-        return Evidence(
-            id=row_id,
-            alias=f"E{alias}",
-            query=query,
-            platform=platform,
-            collection=collection,
-            time=self.event.time if self.event else _moment(time),
-            host=host,
-            user=user,
-            event_class=event_class,
-            fields=dict(self.event.fields) if self.event else json.loads(fields),
-            raw=self.form if self.form is not None else read_form(data),
-            sha256=sha256,
-        )
-
-    def as_event(self) -> Event:
-        _, row_id, _, _, _, platform, collection, event_class, time, host, user, fields = self.row
-        return Event(
-            evidence=row_id,
-            platform=Platform(platform),
-            collection=collection,
-            event_class=EventClass(event_class),
-            time=_moment(time),
-            host=host,
-            user=user,
-            fields=json.loads(fields),
-        )
-
-
 def _note(number: int, body: Mapping[str, Any]) -> Note:
     sha256 = body.get("sha256") or note_digest(body)
     return Note(
@@ -507,70 +462,6 @@ def _note(number: int, body: Mapping[str, Any]) -> Note:
         evidence=tuple(body.get("evidence", ())),
         time=body.get("time"),
         sha256=sha256,
-    )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _kept_rows(run: QueryRun) -> tuple[list[_Kept], list[str]]:
-    kept, refused = [], []
-    for row in run.rows:
-        try:
-            form, data = kept_form(row)
-        except CaseError as exc:
-            refused.append(str(exc))
-        else:
-            kept.append(_Kept(form, data, digest(data)))
-    return kept, refused
-
-
-def _window(window: Window) -> WindowRecord:
-    return WindowRecord(start=window.start, end=window.end, phrase=window.phrase)
-
-
-def _record(query_id: str, run: QueryRun, refused: Sequence[str]) -> QueryRecord:
-    query, coverage = run.query, run.coverage
-    because = coverage.because
-    if refused:
-        because = "; ".join(filter(None, (because, f"{len(refused)} of its rows could not be kept: {refused[0]}")))
-    return QueryRecord(
-        id=query_id,
-        platform=query.platform.value,
-        language=query.language.value,
-        collection=query.collection,
-        text=query.text,
-        check=CheckRecord(
-            ok=query.check.ok,
-            diagnostics=tuple(
-                DiagnosticRecord(
-                    code=item.code,
-                    severity=item.severity,
-                    message=item.message,
-                    start=item.start,
-                    end=item.end,
-                    hint=item.hint,
-                )
-                for item in query.check.diagnostics
-            ),
-        ),
-        status=run.status,
-        rows=max(coverage.rows, len(run.rows)),
-        kept=len(run.rows) if run.status == "ok" else None,
-        total=coverage.total,
-        complete=coverage.complete and run.status == "ok" and not refused,
-        incomplete_because=because,
-        window=_window(coverage.window or query.window),
-        hunt=query.hunt,
-        attempt=run.attempt,
-        started=run.started,
-        duration_ms=run.duration_ms,
-        vendor_request_id=run.vendor_request_id,
-        error=run.error,
-        cannot_express=query.cannot_express,
-        pages=coverage.pages,
-        retries=coverage.retries,
     )
 
 
